@@ -1,0 +1,330 @@
+import type { FieldError, Problem } from './problem-schema.ts'
+
+/** What the catalogue says of one error code. */
+export type ProblemDefinition = {
+  /** HTTP status of the reply. */
+  status: number
+  /** Short, and the same for every occurrence (RFC 9457 section 3.1.3). */
+  title: string
+  /** For the reference: when it happens, and what the caller does about it. */
+  description: string
+  /** Seconds. The `Retry-After` of an occurrence that names none of its own. */
+  retryAfter?: number
+}
+
+/**
+ * Every error that the HTTP API answers with, by its stable code.
+ * `docs/errors.md` is generated from this table. A code, once released, keeps its meaning and its status.
+ */
+export const problems = {
+  bad_request: {
+    status: 400,
+    title: 'Bad request',
+    description:
+      'The request cannot be understood: a malformed URL, header or message. Correct it; repeating it unchanged gives the same reply.',
+  },
+  validation_failed: {
+    status: 400,
+    title: 'Invalid input',
+    description:
+      'At least one value breaks a rule. `errors` lists all of them, each with a JSON pointer to the field, a code and a message. Unknown fields are refused as well.',
+  },
+  malformed_json: {
+    status: 400,
+    title: 'Malformed JSON',
+    description:
+      'The body is not one well-formed JSON value, repeats a key, or is nested deeper than 16 levels. Correct the body.',
+  },
+  invalid_current_password: {
+    status: 400,
+    title: 'Wrong current password',
+    description:
+      'The current password given to confirm a change is wrong. Ask for it again; wrong passwords here count as failed sign-ins do.',
+  },
+  username_cooldown: {
+    status: 400,
+    title: 'Username changed too recently',
+    description:
+      'A username can change once every 15 days. `retry_after` says in how many seconds the next change is possible.',
+  },
+  username_unchanged: {
+    status: 400,
+    title: 'Username unchanged',
+    description: 'The new username is the present one. Nothing was changed, and no waiting time begins.',
+  },
+  unauthorized: {
+    status: 401,
+    title: 'Sign-in required',
+    description:
+      'The route needs an access token and the request carries none. Sign in, then send it as `Authorization: Bearer …`.',
+  },
+  invalid_token: {
+    status: 401,
+    title: 'Invalid access token',
+    description:
+      'The access token is malformed, expired, or its session has ended (signed out, password changed, user deactivated …). Refresh it once; if that fails too, sign in again.',
+  },
+  invalid_credentials: {
+    status: 401,
+    title: 'Invalid credentials',
+    description:
+      'Sign-in failed. The reply is the same for a wrong password and for an unknown, inactive or deleted user, so that it does not give away who has an account.',
+  },
+  invalid_refresh_token: {
+    status: 401,
+    title: 'Invalid refresh token',
+    description: 'The refresh token is unknown or expired, or its session has ended. Sign in again.',
+  },
+  refresh_token_reused: {
+    status: 401,
+    title: 'Refresh token used twice',
+    description:
+      'A refresh token came again after it had been exchanged, as happens when one is stolen. The whole session was ended. Sign in again.',
+  },
+  forbidden: {
+    status: 403,
+    title: 'Not allowed',
+    description: 'The signed-in user lacks the permission that the route needs. Ask an administrator for it.',
+  },
+  forbidden_field: {
+    status: 403,
+    title: 'Field not allowed',
+    description:
+      'The body sets a field that needs a permission the caller lacks, such as `role` at registration. Leave it out; `errors` names each one.',
+  },
+  csrf_failed: {
+    status: 403,
+    title: 'Cross-site request refused',
+    description:
+      'A request authenticated by cookie lacks the CSRF header, or comes from an origin that is not allowed. Use the header, or send a bearer token.',
+  },
+  step_up_required: {
+    status: 403,
+    title: 'Recent authentication required',
+    description:
+      'The route needs a sign-in or a second factor from the last 10 minutes. Authenticate again with `POST /api/v1/auth/step-up`, then repeat the request.',
+  },
+  premium_required: {
+    status: 403,
+    title: 'Premium required',
+    description: 'Other users are visible to premium users and to holders of `users:read` only.',
+  },
+  email_not_verified: {
+    status: 403,
+    title: 'E-mail address not verified',
+    description:
+      'The password is right, but this service lets only users with a verified e-mail address sign in (`REQUIRE_VERIFIED_EMAIL`). Follow the link in the verification mail, or ask for a new one.',
+  },
+  registration_closed: {
+    status: 403,
+    title: 'Registration closed',
+    description:
+      'This service takes no public registrations (`REGISTRATION=closed`). Administrators create its users.',
+  },
+  invalid_setup_code: {
+    status: 403,
+    title: 'Invalid set-up code',
+    description:
+      'The code for creating the first administrator is wrong or was used. The service prints a new one at each start for as long as there is no administrator.',
+  },
+  not_found: {
+    status: 404,
+    title: 'Not found',
+    description: 'There is no such route, or no such resource that the caller may know of.',
+  },
+  method_not_allowed: {
+    status: 405,
+    title: 'Method not allowed',
+    description: 'The route exists, but not with this method. The `Allow` header lists those it has.',
+  },
+  not_acceptable: {
+    status: 406,
+    title: 'Not acceptable',
+    description: 'The `Accept` header admits no representation that the route can give.',
+  },
+  request_timeout: {
+    status: 408,
+    title: 'Request took too long to arrive',
+    description: 'The headers or the body did not arrive in time. Send the request again.',
+  },
+  conflict: {
+    status: 409,
+    title: 'Conflict',
+    description: 'The request contradicts the present state of the resource. Read it again, then decide.',
+  },
+  email_taken: {
+    status: 409,
+    title: 'E-mail address taken',
+    description: 'Another user has this e-mail address, whatever its case. Use another, or sign in.',
+  },
+  username_taken: {
+    status: 409,
+    title: 'Username taken',
+    description:
+      'Another user has this username or one that looks the same, or it was released less than 15 days ago and is still held for its old owner. Choose another.',
+  },
+  phone_taken: {
+    status: 409,
+    title: 'Phone number taken',
+    description: 'Another user has this phone number. Use another.',
+  },
+  setup_unavailable: {
+    status: 409,
+    title: 'Set-up is over',
+    description:
+      'There is an administrator already, so the set-up code has no use any more. Sign in, or ask an administrator.',
+  },
+  payload_too_large: {
+    status: 413,
+    title: 'Body too large',
+    description: 'The body is larger than the route takes (100 KiB unless it says otherwise).',
+  },
+  uri_too_long: {
+    status: 414,
+    title: 'URL too long',
+    description: 'The URL, or a parameter in it, is longer than the service takes.',
+  },
+  unsupported_media_type: {
+    status: 415,
+    title: 'Unsupported media type',
+    description:
+      'The body is of a type that the route does not take. Send JSON, with `Content-Type: application/json`.',
+  },
+  rate_limited: {
+    status: 429,
+    title: 'Too many requests',
+    description:
+      'This client sent more requests than the route allows (`RATE_LIMITS`). Wait as long as `Retry-After` says; the `RateLimit-*` headers tell how much is left.',
+    retryAfter: 60,
+  },
+  too_many_attempts: {
+    status: 429,
+    title: 'Too many failed attempts',
+    description:
+      'Too many sign-ins for this account, or from this address, failed in a row; the reply is the same whether the account exists or not. Wait as long as `Retry-After` says, or reset the password.',
+    retryAfter: 30,
+  },
+  headers_too_large: {
+    status: 431,
+    title: 'Headers too large',
+    description: 'The request headers are larger than the service takes.',
+  },
+  internal_error: {
+    status: 500,
+    title: 'Internal error',
+    description:
+      'The service failed. The reply says nothing more on purpose: the log has the details, under the `request_id` of the reply.',
+  },
+  service_busy: {
+    status: 503,
+    title: 'Service busy',
+    description:
+      'More work is waiting than can be finished in good time, passwords to verify above all. Repeat the request after `Retry-After`.',
+    retryAfter: 1,
+  },
+  database_unavailable: {
+    status: 503,
+    title: 'Database unavailable',
+    description: 'The database does not answer. Nothing was changed. Repeat the request after `Retry-After`.',
+    retryAfter: 5,
+  },
+  shutting_down: {
+    status: 503,
+    title: 'Shutting down',
+    description:
+      'This process is stopping and takes no new requests. Repeat the request; another process will answer.',
+    retryAfter: 2,
+  },
+} as const satisfies Record<string, ProblemDefinition>
+
+/** A code of the catalogue. */
+export type ProblemCode = keyof typeof problems
+
+/** What one occurrence of a problem adds to its catalogue entry. */
+export type ProblemOptions = {
+  /** For the caller: what is wrong this time. Never holds a secret. */
+  detail?: string
+  /** The fields at fault. */
+  errors?: readonly FieldError[]
+  /** Seconds until it makes sense to try again; rounded up. */
+  retryAfter?: number
+  /** What went wrong underneath: for the log only, it never leaves the process. */
+  cause?: unknown
+  /** Further members of the body (RFC 9457 section 3.2), snake_case. They never replace a standard one. */
+  extra?: Readonly<Record<string, unknown>>
+}
+
+/** An error that becomes a problem details reply. Throw it anywhere below a route. */
+export class ProblemError extends Error {
+  override readonly name = 'ProblemError'
+  readonly code: ProblemCode
+  readonly status: number
+  readonly title: string
+  readonly detail: string | undefined
+  readonly errors: readonly FieldError[] | undefined
+  /** Whole seconds; always present where the catalogue has a default, so on every 429 and 503. */
+  readonly retryAfter: number | undefined
+  readonly extra: Readonly<Record<string, unknown>> | undefined
+
+  constructor(code: ProblemCode, options: ProblemOptions = {}) {
+    const definition: ProblemDefinition = problems[code]
+    super(options.detail ?? definition.title, 'cause' in options ? { cause: options.cause } : undefined)
+    this.code = code
+    this.status = definition.status
+    this.title = definition.title
+    this.detail = options.detail
+    this.errors = options.errors
+    this.retryAfter = wholeSeconds(options.retryAfter ?? definition.retryAfter)
+    this.extra = options.extra
+  }
+}
+
+/** Whether `value` is a code of the catalogue. */
+export function isProblemCode(value: string): value is ProblemCode {
+  return Object.hasOwn(problems, value)
+}
+
+/** The stable identifier of a kind of problem: the `type` of its replies. */
+export function problemType(code: ProblemCode): string {
+  return `urn:roster:problem:${code}`
+}
+
+/** The body of the reply (RFC 9457). The cause and the stack of the error are not part of it. */
+export function toProblemBody(
+  error: ProblemError,
+  context: { requestId?: string | undefined; instance?: string | undefined } = {},
+): Problem {
+  return {
+    ...error.extra,
+    type: problemType(error.code),
+    title: error.title,
+    status: error.status,
+    code: error.code,
+    ...(error.detail !== undefined && { detail: error.detail }),
+    ...(context.instance !== undefined && { instance: context.instance }),
+    ...(error.errors !== undefined && { errors: [...error.errors] }),
+    ...(error.retryAfter !== undefined && { retry_after: error.retryAfter }),
+    ...(context.requestId !== undefined && { request_id: context.requestId }),
+  }
+}
+
+/**
+ * The headers that belong to the reply: its content type, `Retry-After` (RFC 9110 section 10.2.3) where there is
+ * something to wait for, and with a 401 the challenge that RFC 6750 section 3 asks for.
+ */
+export function problemHeaders(error: ProblemError): Record<string, string> {
+  return {
+    'content-type': 'application/problem+json; charset=utf-8',
+    'cache-control': 'no-store',
+    ...(error.retryAfter !== undefined && { 'retry-after': String(error.retryAfter) }),
+    ...(error.status === 401 && { 'www-authenticate': bearerChallenge(error.code) }),
+  }
+}
+
+function bearerChallenge(code: ProblemCode): string {
+  return code === 'invalid_token' ? 'Bearer realm="roster", error="invalid_token"' : 'Bearer realm="roster"'
+}
+
+function wholeSeconds(seconds: number | undefined): number | undefined {
+  return seconds === undefined ? undefined : Math.max(1, Math.ceil(seconds))
+}
