@@ -1,0 +1,147 @@
+import { isIPv4 } from 'node:net'
+import type { RateLimits } from './parsers.ts'
+import { type Finding, refuse, type SettingContext, warn } from './setting.ts'
+
+/** Texts from examples and documentation that people forget to replace. */
+const placeholders = [
+  'your-super-secret',
+  'your-secret',
+  'your_secret',
+  'yoursecret',
+  'super-secret',
+  'supersecret',
+  'secret-key',
+  'secret_key',
+  'changeme',
+  'change-me',
+  'change_me',
+  'change-this',
+  'change_this',
+  'replace-me',
+  'replace_me',
+  'replace-this',
+  'placeholder',
+  'example',
+  'xxxxxxxx',
+]
+
+export function checkPublicUrl(
+  url: string | undefined,
+  { environment }: SettingContext,
+): Finding | undefined {
+  if (environment !== 'production' || url === undefined || url.startsWith('https:')) return
+  if (isLoopback(new URL(url).hostname)) return
+  return refuse('must start with https:// in production, except on this machine itself')
+}
+
+export function checkHost(host: string | undefined, { environment }: SettingContext): Finding | undefined {
+  if (environment !== 'development' || host === undefined || isLoopback(host)) return
+  return warn('other machines can reach this service, which runs with the settings of development')
+}
+
+export function checkOrigins(
+  origins: '*' | readonly string[] | undefined,
+  { environment }: SettingContext,
+): Finding | undefined {
+  if (environment !== 'production' || origins === undefined) return
+  if (origins === '*') return refuse('must list exact origins in production, or be `none`')
+  const plain = origins.find(origin => origin.startsWith('http:') && !isLoopback(new URL(origin).hostname))
+  if (plain) return warn(`${plain} is not https: whoever is on the way can act as that origin`)
+  return
+}
+
+export function checkProxies(networks: readonly string[] | undefined): Finding | undefined {
+  if (!networks?.some(network => network.endsWith('/0'))) return
+  return refuse('trusts every address, so that any client could choose the address it is counted under')
+}
+
+export function checkDatabaseUrl(
+  url: string | undefined,
+  { environment }: SettingContext,
+): Finding | undefined {
+  if (environment !== 'production') return
+  if (url === undefined) return warn('not set: the embedded PostgreSQL in DATA_DIR is used')
+  const { hostname, searchParams } = new URL(url)
+  const host = searchParams.get('host') ?? decodeURIComponent(hostname)
+  if (host === '' || host.startsWith('/') || isLoopback(host)) return
+  if (['require', 'verify-ca', 'verify-full'].includes(searchParams.get('sslmode') ?? '')) return
+  return refuse(
+    'would cross a network in plain text: add sslmode=verify-full (or verify-ca, or require) in production',
+  )
+}
+
+/** For the addresses of Redis and RabbitMQ. */
+export function checkPlainText(
+  url: string | undefined,
+  { environment }: SettingContext,
+): Finding | undefined {
+  if (environment !== 'production' || url === undefined) return
+  const { hostname, protocol } = new URL(url)
+  if (protocol === 'rediss:' || protocol === 'amqps:' || isLoopback(hostname)) return
+  return warn(`crosses a network in plain text; ${protocol.slice(0, -1)}s:// does not`)
+}
+
+export function checkEncryptionKey(
+  key: Buffer | undefined,
+  { environment }: SettingContext,
+): Finding | undefined {
+  if (environment !== 'production' || key === undefined || looksRandom(key)) return
+  return refuse('is not random: `openssl rand -base64 32` prints one that is')
+}
+
+/** Words, counters and repetitions fail this; 32 random bytes have about 30 different values and never do. */
+function looksRandom(key: Buffer): boolean {
+  const steps = key.map((byte, i) => byte - (key[(i + 1) % key.length] ?? 0))
+  const printable = key.every(byte => byte >= 0x20 && byte < 0x7f)
+  return !printable && new Set(key).size >= 16 && new Set(steps).size >= 16
+}
+
+export function checkJwtSecret(secret: string | undefined, context: SettingContext): Finding | undefined {
+  const used = context.text('JWT_ALGORITHM')?.trim().toUpperCase() === 'HS256'
+  if (secret === undefined) return used ? refuse('missing: JWT_ALGORITHM=HS256 signs with it') : undefined
+  const weakness = weaknessOf(secret, 32)
+  if (context.environment === 'production' && weakness && (used || weakness.placeholder)) {
+    return refuse(weakness.message)
+  }
+  if (!used) return warn('has no effect: it signs tokens only with JWT_ALGORITHM=HS256')
+  return weakness && warn(weakness.message)
+}
+
+export function checkMetricsToken(
+  token: string | undefined,
+  { environment }: SettingContext,
+): Finding | undefined {
+  if (environment !== 'production') return
+  if (token === undefined) return warn('not set: /metrics stays closed')
+  const weakness = weaknessOf(token, 16)
+  return weakness && refuse(weakness.message)
+}
+
+export function checkRateLimits(
+  limits: RateLimits | undefined,
+  { environment }: SettingContext,
+): Finding | undefined {
+  if (environment !== 'production' || limits !== 'off') return
+  return refuse('can be `off` in development only')
+}
+
+function weaknessOf(secret: string, bytes: number): { message: string; placeholder: boolean } | undefined {
+  const folded = secret.toLowerCase()
+  if (placeholders.some(text => folded.includes(text))) {
+    return { message: 'is a placeholder from an example, known to everybody', placeholder: true }
+  }
+  if (Buffer.byteLength(secret) < bytes) {
+    return { message: `is shorter than ${bytes} bytes, so it can be guessed`, placeholder: false }
+  }
+  if (new Set(secret).size < 10) {
+    return { message: 'repeats a few characters, so it can be guessed', placeholder: false }
+  }
+  return undefined
+}
+
+/** Whether a host, as it stands in a URL, is this machine itself (RFC 6761, section 6.3; RFC 1122; RFC 4291). */
+export function isLoopback(host: string): boolean {
+  const name = host.replace(/^\[|\]$/g, '').toLowerCase()
+  if (name === 'localhost' || name.endsWith('.localhost') || name === '::1') return true
+  return isIPv4(name) && name.startsWith('127.')
+}

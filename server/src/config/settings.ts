@@ -1,0 +1,265 @@
+import { randomBytes } from 'node:crypto'
+import {
+  checkDatabaseUrl,
+  checkEncryptionKey,
+  checkHost,
+  checkJwtSecret,
+  checkMetricsToken,
+  checkOrigins,
+  checkPlainText,
+  checkProxies,
+  checkPublicUrl,
+  checkRateLimits,
+} from './checks.ts'
+import {
+  baseUrl,
+  boolean,
+  databaseUrl,
+  host,
+  integer,
+  key256,
+  line,
+  networks,
+  oneOf,
+  origins,
+  path,
+  rateLimits,
+  secretText,
+  serviceUrl,
+} from './parsers.ts'
+import { optional, required, type Setting } from './setting.ts'
+
+/**
+ * Every variable that the service reads. Validation, the type of the Config, `roster config` and
+ * docs/configuration.md follow from this table; a new setting is a new entry and nothing else.
+ */
+export const settings = {
+  ENVIRONMENT: required({
+    key: 'environment',
+    group: 'Service',
+    ...oneOf('development', 'production'),
+    default: 'development',
+    about: 'Chooses the other defaults, and whether unsafe values are refused.',
+  }),
+  HOST: required({
+    key: 'host',
+    group: 'Service',
+    ...host,
+    default: { development: '127.0.0.1', production: '0.0.0.0' },
+    about: 'Where the service listens.',
+    check: checkHost,
+  }),
+  PORT: required({
+    key: 'port',
+    group: 'Service',
+    ...integer(0, 65_535),
+    default: '8000',
+    about: 'The TCP port it listens on; 0 takes any free one.',
+  }),
+  PUBLIC_URL: required({
+    key: 'publicUrl',
+    group: 'Service',
+    ...baseUrl,
+    default: { development: 'http://localhost:$PORT' },
+    about: 'The address under which people reach the service. Every link in a mail starts with it.',
+    rule: 'Starts with `https://`, except on this machine itself.',
+    check: checkPublicUrl,
+  }),
+  TRUSTED_PROXIES: required({
+    key: 'trustedProxies',
+    group: 'Service',
+    ...networks,
+    default: 'none',
+    about: 'Proxies whose `X-Forwarded-For` is believed. From anyone else it is ignored.',
+    check: checkProxies,
+  }),
+  ALLOWED_ORIGINS: required({
+    key: 'allowedOrigins',
+    aliases: ['ALLOW_ORIGINS'],
+    group: 'Service',
+    ...origins,
+    default: { development: '*', production: 'none' },
+    about: 'Web origins whose pages may call the API from a browser (CORS).',
+    rule: 'No wildcard.',
+    check: checkOrigins,
+  }),
+  BRAND_NAME: required({
+    key: 'brandName',
+    group: 'Service',
+    ...line(100),
+    default: 'Roster',
+    about: 'The name of your product, as users see it.',
+  }),
+  DATA_DIR: required({
+    key: 'dataDir',
+    group: 'Storage',
+    ...path,
+    default: 'data',
+    about: 'Folder of the embedded PostgreSQL and of the generated secrets.',
+  }),
+  DATABASE_URL: optional({
+    key: 'databaseUrl',
+    group: 'Storage',
+    ...databaseUrl,
+    secret: 'password',
+    defaultNote: 'embedded PostgreSQL',
+    about:
+      'PostgreSQL 14 or newer. Without it, a PostgreSQL in DATA_DIR is started and stopped with the service. `postgresql+psycopg2://` and `postgresql+asyncpg://` are understood.',
+    rule: 'With a host other than this machine, `sslmode` is `require`, `verify-ca` or `verify-full`.',
+    check: checkDatabaseUrl,
+  }),
+  DB_POOL_SIZE: required({
+    key: 'dbPoolSize',
+    group: 'Storage',
+    ...integer(1, 1000),
+    default: '10',
+    about: 'Connections to PostgreSQL that one process keeps.',
+  }),
+  DB_MAX_OVERFLOW: required({
+    key: 'dbMaxOverflow',
+    group: 'Storage',
+    ...integer(0, 1000),
+    default: '20',
+    about: 'Connections that one process opens beyond DB_POOL_SIZE under load.',
+  }),
+  REDIS_URL: optional({
+    key: 'redisUrl',
+    group: 'Storage',
+    ...serviceUrl('redis', 'rediss'),
+    secret: 'password',
+    about: 'Shares request limits and cached users between processes.',
+    check: checkPlainText,
+  }),
+  RABBITMQ_URL: optional({
+    key: 'rabbitmqUrl',
+    group: 'Storage',
+    ...serviceUrl('amqp', 'amqps'),
+    secret: 'password',
+    about: 'Receives every event.',
+    check: checkPlainText,
+  }),
+  ENCRYPTION_KEY: required({
+    key: 'encryptionKey',
+    group: 'Secrets and tokens',
+    ...key256,
+    secret: 'all',
+    generate: () => randomBytes(32).toString('base64'),
+    about:
+      'Encrypts signing keys and other secrets in the database. Whoever loses it loses those: keep a copy.',
+    rule: 'Random, and the same in every process.',
+    check: checkEncryptionKey,
+  }),
+  JWT_ALGORITHM: required({
+    key: 'jwtAlgorithm',
+    group: 'Secrets and tokens',
+    ...oneOf('EdDSA', 'ES256', 'RS256', 'HS256'),
+    default: 'EdDSA',
+    about:
+      'Signs access tokens. `HS256` needs JWT_SECRET_KEY and is for services that still share a secret; the others verify with the public keys of `/.well-known/jwks.json`.',
+  }),
+  JWT_SECRET_KEY: optional({
+    key: 'jwtSecretKey',
+    group: 'Secrets and tokens',
+    ...secretText,
+    secret: 'all',
+    about: 'The shared secret of `JWT_ALGORITHM=HS256`, needed there and unused elsewhere.',
+    rule: 'At least 32 bytes, no placeholder, not a few characters repeated.',
+    check: checkJwtSecret,
+  }),
+  ACCESS_TOKEN_EXPIRE_MINUTES: required({
+    key: 'accessTokenMinutes',
+    group: 'Secrets and tokens',
+    ...integer(1, 1440),
+    default: '30',
+    about: 'Lifetime of an access token, in minutes.',
+  }),
+  REFRESH_TOKEN_EXPIRE_DAYS: required({
+    key: 'refreshTokenDays',
+    group: 'Secrets and tokens',
+    ...integer(1, 3650),
+    default: '7',
+    about: 'Lifetime of a refresh token, in days: a session that rests for longer ends.',
+  }),
+  REGISTRATION: required({
+    key: 'registration',
+    group: 'Accounts',
+    ...oneOf('open', 'closed'),
+    default: 'open',
+    about: 'Whether anyone may register. When closed, administrators create the users.',
+  }),
+  REGISTRATION_PRIVACY: required({
+    key: 'registrationPrivacy',
+    group: 'Accounts',
+    ...boolean,
+    default: 'false',
+    about:
+      'When true, registration never tells whether an address has an account: the reply is always 202, and the owner of a taken address gets a mail.',
+  }),
+  REQUIRE_VERIFIED_EMAIL: required({
+    key: 'requireVerifiedEmail',
+    group: 'Accounts',
+    ...boolean,
+    default: 'false',
+    about: 'When true, only users with a verified e-mail address can sign in.',
+  }),
+  PASSWORD_POLICY: required({
+    key: 'passwordPolicy',
+    group: 'Accounts',
+    ...oneOf('standard', 'nist'),
+    default: 'standard',
+    about:
+      '`standard`: at least 8 characters with upper case, lower case and a digit. `nist`: at least 15 characters of any kind (NIST SP 800-63B-4). Both refuse common passwords.',
+  }),
+  ERASE_AFTER_DAYS: required({
+    key: 'eraseAfterDays',
+    group: 'Accounts',
+    ...integer(0, 3650),
+    default: '30',
+    about: 'Days after which a deleted user is erased. Until then they can be restored.',
+  }),
+  RATE_LIMITS: required({
+    key: 'rateLimits',
+    group: 'Operation',
+    ...rateLimits,
+    default: 'none',
+    defaultNote: 'built in: generous in development, strict in production',
+    about:
+      'Requests per client address, by group of routes; the groups that are not named keep their built-in limit. Lockout and code quotas are separate and always on.',
+    rule: 'Not `off`.',
+    check: checkRateLimits,
+  }),
+  METRICS_TOKEN: optional({
+    key: 'metricsToken',
+    group: 'Operation',
+    ...secretText,
+    secret: 'all',
+    about: 'Opens `/metrics` in production, sent as `Authorization: Bearer …`. In development it is open.',
+    rule: 'At least 16 bytes, no placeholder. Without it `/metrics` stays closed.',
+    check: checkMetricsToken,
+  }),
+  LOG_LEVEL: required({
+    key: 'logLevel',
+    group: 'Operation',
+    ...oneOf('trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'),
+    default: 'info',
+    about: 'The least level that is logged.',
+  }),
+}
+
+export type SettingName = keyof typeof settings
+
+/** The validated configuration, frozen. */
+export type Config = {
+  readonly [Name in SettingName as (typeof settings)[Name]['key']]: ReturnType<
+    (typeof settings)[Name]['parse']
+  >
+}
+
+// A setting only hands its own values to its own check, which the common type of all settings can't express.
+const table: readonly [SettingName, Setting][] = Object.entries(settings) as unknown as [
+  SettingName,
+  Setting,
+][]
+
+/** The table as a list, in order. */
+export const settingEntries = (): readonly [SettingName, Setting][] => table
