@@ -1,0 +1,46 @@
+import cookie from '@fastify/cookie'
+import { addGuard } from './http/guard.ts'
+import type { Metrics } from './http/metrics.ts'
+import type { OnUndeclared } from './http/responses.ts'
+import { createServer } from './http/server.ts'
+import type { App } from './http/types.ts'
+import { authRoutes } from './modules/auth/index.ts'
+import { createBrowserMode, createTokensReply, jwksRoute, sessionRoutes } from './modules/sessions/index.ts'
+import { userRoutes } from './modules/users/index.ts'
+import type { Resources, Services } from './services.ts'
+import { version } from './version.ts'
+
+export type AppDeps = Resources & {
+  services: Services
+  metrics: Metrics
+  /** For tests: makes undeclared replies fail, and tells of each. */
+  onUndeclaredResponse?: OnUndeclared
+}
+
+/** Every plugin and module of the HTTP service, in order. */
+export async function buildApp(deps: AppDeps): Promise<App> {
+  const { config, clock, log, metrics, services } = deps
+  const app = createServer({
+    config,
+    clock,
+    log,
+    metrics,
+    version,
+    ...(deps.onUndeclaredResponse && { onUndeclaredResponse: deps.onUndeclaredResponse }),
+  })
+  await app.register(cookie, { hook: false })
+  addGuard(app, services.authenticator.authenticate)
+
+  const browserMode = createBrowserMode(app, config)
+  const replyWithTokens = createTokensReply({ users: services.users, browserMode })
+  jwksRoute(app, '/.well-known/jwks.json', 'jwks', services.keys)
+  await app.register(
+    async (api: App) => {
+      userRoutes(api, services)
+      sessionRoutes(api, { ...services, browserMode, replyWithTokens })
+      authRoutes(api, { ...services, registration: config.registration, replyWithTokens })
+    },
+    { prefix: '/api/v1' },
+  )
+  return app
+}

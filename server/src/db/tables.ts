@@ -1,0 +1,145 @@
+import type { ColumnType, Generated } from 'kysely'
+
+/* The tables as TypeScript sees them. server/migrations/ is where they are made. */
+
+type Timestamp = ColumnType<Date, Date, Date>
+type Json<T> = ColumnType<T, string, string>
+
+export type Database = {
+  users: UsersTable
+  user_credentials: UserCredentialsTable
+  user_activity: UserActivityTable
+  roles: RolesTable
+  user_roles: UserRolesTable
+  sessions: SessionsTable
+  signing_keys: SigningKeysTable
+  setup_codes: SetupCodesTable
+  audit_log: AuditLogTable
+  audit_personal: AuditPersonalTable
+  events: EventsTable
+}
+
+export type UsersTable = {
+  id: string
+  username: string
+  username_key: string
+  email: string
+  email_key: string
+  email_verified_at: Timestamp | null
+  phone_number: string | null
+  phone_verified_at: Timestamp | null
+  full_name: string | null
+  first_name: string | null
+  last_name: string | null
+  is_active: Generated<boolean>
+  mfa_enabled: Generated<boolean>
+  subscription_tier: Generated<string>
+  subscription_since: Timestamp | null
+  subscription_expires_at: Timestamp | null
+  current_title: string | null
+  location: string | null
+  avatar_url: string | null
+  locale: string | null
+  timezone: string | null
+  created_at: Timestamp
+  updated_at: Timestamp | null
+  updated_by: string | null
+  last_username_updated: Timestamp | null
+  deleted_at: Timestamp | null
+  is_demo: Generated<boolean>
+}
+
+export type UserCredentialsTable = {
+  user_id: string
+  password_hash: string
+  password_version: Generated<number>
+  password_changed_at: Timestamp | null
+}
+
+export type UserActivityTable = {
+  user_id: string
+  last_login_at: Timestamp | null
+  last_activity_at: Timestamp | null
+  login_count: Generated<number>
+}
+
+export type RolesTable = {
+  name: string
+  description: string
+  permissions: string[]
+  is_system: boolean
+  requires_mfa: Generated<boolean>
+  created_at: Generated<Date>
+  updated_at: Timestamp | null
+}
+
+export type UserRolesTable = {
+  user_id: string
+  role_name: string
+  granted_at: Timestamp
+  granted_by: string | null
+}
+
+export type SessionsTable = {
+  id: string
+  user_id: string
+  created_at: Timestamp
+  last_used_at: Timestamp
+  expires_at: Timestamp
+  revoked_at: Timestamp | null
+  revoked_reason: string | null
+  ip: string | null
+  user_agent: string | null
+  assurance_level: string
+  authentication_methods: string[]
+  authenticated_at: Timestamp
+  refresh_generation: Generated<number>
+  refresh_hash: Buffer
+  refresh_rotations: Generated<Date[]>
+}
+
+export type SigningKeysTable = {
+  kid: string
+  algorithm: string
+  public_jwk: Json<Record<string, unknown>>
+  private_key_sealed: Buffer
+  created_at: Timestamp
+  signs_from: Timestamp
+}
+
+export type SetupCodesTable = {
+  only_row: Generated<boolean>
+  nonce: Buffer
+  created_at: Timestamp
+}
+
+export type AuditLogTable = {
+  id: string
+  occurred_at: Timestamp
+  action: string
+  outcome: string
+  actor_type: string
+  actor_id: string | null
+  subject_type: string | null
+  subject_id: string | null
+  session_id: string | null
+  request_id: string | null
+  changed_fields: string[]
+  details: Json<Record<string, unknown>>
+}
+
+export type AuditPersonalTable = {
+  audit_id: string
+  ip: string | null
+  user_agent: string | null
+}
+
+export type EventsTable = {
+  id: string
+  type: string
+  user_id: string | null
+  data: Json<Record<string, unknown>>
+  occurred_at: Timestamp
+  transaction_id: Generated<string>
+  sequence: string | null
+}

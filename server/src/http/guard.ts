@@ -1,0 +1,67 @@
+import type { FastifyRequest, onRequestHookHandler } from 'fastify'
+import { can, type Principal } from './principal.ts'
+import { ProblemError } from './problems.ts'
+import type { Access, App } from './types.ts'
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Who the request acts as; undefined on public routes, and on optional ones without a token. */
+    principal: Principal | undefined
+  }
+}
+
+/** Finds out who a token acts as, at once or after asking the database. @throws ProblemError invalid_token */
+export type Authenticate = (token: string) => Principal | Promise<Principal>
+
+/**
+ * Puts in front of every route that is added from here on what its `access` demands. Callback style on
+ * purpose: a token that is known costs no promise.
+ */
+export function addGuard(app: App, authenticate: Authenticate): void {
+  app.decorateRequest('principal', undefined)
+  app.addHook('onRoute', route => {
+    const access = route.config?.access
+    if (access === undefined || access === 'public') return
+    const hooks = route.onRequest === undefined ? [] : [route.onRequest].flat()
+    route.onRequest = [...hooks, guardFor(access, authenticate)]
+  })
+}
+
+/** The principal of a route that can't be reached without one. */
+export function principalOf(request: FastifyRequest): Principal {
+  if (!request.principal) throw new ProblemError('unauthorized')
+  return request.principal
+}
+
+function guardFor(access: Exclude<Access, 'public'>, authenticate: Authenticate): onRequestHookHandler {
+  const optional = typeof access === 'object' && 'optional' in access
+  const permission = typeof access === 'object' && 'permission' in access ? access.permission : undefined
+
+  function admit(request: FastifyRequest, principal: Principal): ProblemError | undefined {
+    if (permission !== undefined && !can(principal, permission)) {
+      return new ProblemError('forbidden', { detail: `This needs the permission ${permission}.` })
+    }
+    request.principal = principal
+    return undefined
+  }
+
+  return function guard(request, _reply, done) {
+    const { authorization } = request.headers
+    if (authorization === undefined) {
+      done(optional ? undefined : new ProblemError('unauthorized'))
+      return
+    }
+    const token = bearerToken(authorization)
+    if (token === undefined) {
+      done(new ProblemError('unauthorized'))
+      return
+    }
+    const principal = authenticate(token)
+    if (principal instanceof Promise) principal.then(found => done(admit(request, found)), done)
+    else done(admit(request, principal))
+  }
+}
+
+/** The token of `Authorization: Bearer …` (RFC 6750, section 2.1); the scheme's case does not matter. */
+const bearerToken = (header: string): string | undefined =>
+  header.startsWith('Bearer ') ? header.slice(7) : /^bearer ([^\s]+)$/i.exec(header)?.[1]

@@ -1,0 +1,62 @@
+import { LRUCache } from 'lru-cache'
+
+export type LoadingCache<V extends object> = {
+  /** The value if it is here, without asking anybody. */
+  peek(key: string): V | undefined
+  /** The value, loaded if it is not here. Callers that come while it loads share one load. */
+  get(key: string): Promise<V | undefined>
+  /** Forgets a key, and what is being loaded for it: that may have been read before the change. */
+  drop(key: string): void
+  clear(): void
+}
+
+/**
+ * At most `max` values, each for at most `ttl` milliseconds. `load` answers undefined where there is nothing,
+ * which is not remembered. `onDrop` sees each value that leaves.
+ */
+export function loadingCache<V extends object>(options: {
+  max: number
+  ttl: number
+  load: (key: string) => Promise<V | undefined>
+  onDrop?: (value: V) => void
+}): LoadingCache<V> {
+  const values = new LRUCache<string, V>({
+    max: options.max,
+    ttl: options.ttl,
+    ...(options.onDrop && { dispose: options.onDrop }),
+  })
+  const loads = new Map<string, Promise<V | undefined>>()
+
+  function load(key: string): Promise<V | undefined> {
+    const mine = options.load(key).then(
+      value => {
+        if (loads.get(key) === mine) {
+          loads.delete(key)
+          if (value) values.set(key, value)
+        }
+        return value
+      },
+      error => {
+        if (loads.get(key) === mine) loads.delete(key)
+        throw error
+      },
+    )
+    loads.set(key, mine)
+    return mine
+  }
+
+  return {
+    peek: key => values.get(key),
+    async get(key) {
+      return values.get(key) ?? (await (loads.get(key) ?? load(key)))
+    },
+    drop(key) {
+      loads.delete(key)
+      values.delete(key)
+    },
+    clear() {
+      loads.clear()
+      values.clear()
+    },
+  }
+}

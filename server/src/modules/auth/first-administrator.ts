@@ -1,0 +1,93 @@
+import { randomBytes } from 'node:crypto'
+import type { Store, Tx } from '../../db/store.ts'
+import type { PasswordHasher } from '../../hashing/pool.ts'
+import { ProblemError } from '../../http/problems.ts'
+import type { Clock } from '../../lib/clock.ts'
+import { equalInConstantTime, hmacSha256 } from '../../lib/secrets.ts'
+import { adminRole, grantRole, hasAdministrator, lockAdministration } from '../access/index.ts'
+import type { Origin } from '../audit/index.ts'
+import { createUser, readNewUser } from '../users/index.ts'
+import { checkNewPassword, normalisePassword, type PasswordPolicy } from './password-policy.ts'
+import { deleteSetupCode, keepSetupCode } from './repo.ts'
+
+export type AdministratorDeps = {
+  store: Store
+  clock: Clock
+  hasher: PasswordHasher
+  passwordPolicy: PasswordPolicy
+  /** Makes set-up codes out of what the database keeps: the database alone does not give one away. */
+  setupKey: Buffer
+}
+
+export type NewAdministrator = {
+  email: string
+  password: string
+  username?: string | undefined
+  full_name?: string | undefined
+}
+
+/**
+ * The one-time code by which the first administrator is made; undefined once there is one. The same for every
+ * process and every start until it is used, so that a code that somebody wrote down still works.
+ */
+export async function setupCode({ store, clock, setupKey }: AdministratorDeps): Promise<string | undefined> {
+  if (await hasAdministrator(store.db)) return undefined
+  return codeFor(setupKey, await keepSetupCode(store.db, randomBytes(16), clock.now()))
+}
+
+/**
+ * Makes the first administrator for whoever has the code, and uses it up. Of several at once one succeeds.
+ * @returns the new id
+ * @throws ProblemError setup_unavailable, invalid_setup_code, and what registration throws
+ */
+export async function setUpAdministrator(
+  deps: AdministratorDeps,
+  origin: Origin,
+  code: string,
+  input: NewAdministrator,
+): Promise<string> {
+  if (await hasAdministrator(deps.store.db)) throw new ProblemError('setup_unavailable')
+  return createAdministrator(deps, origin, input, async trx => {
+    if (await hasAdministrator(trx)) throw new ProblemError('setup_unavailable')
+    const nonce = await deleteSetupCode(trx)
+    if (!nonce || !equalInConstantTime(code, codeFor(deps.setupKey, nonce))) {
+      throw new ProblemError('invalid_setup_code')
+    }
+  })
+}
+
+/**
+ * Makes an administrator for somebody at the machine's command line.
+ * @returns the new id
+ */
+export function createAdministratorByOperator(
+  deps: AdministratorDeps,
+  input: NewAdministrator,
+): Promise<string> {
+  return createAdministrator(deps, { actorType: 'operator' }, input, async trx => {
+    await deleteSetupCode(trx)
+  })
+}
+
+async function createAdministrator(
+  { store, clock, hasher, passwordPolicy }: AdministratorDeps,
+  origin: Origin,
+  input: NewAdministrator,
+  admit: (trx: Tx) => Promise<void>,
+): Promise<string> {
+  const user = readNewUser(input)
+  const password = normalisePassword(input.password)
+  checkNewPassword(passwordPolicy, password, { ...user, names: [user.full_name] })
+  const password_hash = await hasher.hash(password)
+  return store.transact(async trx => {
+    const at = clock.now()
+    await lockAdministration(trx)
+    await admit(trx)
+    const userId = await createUser(trx, at, origin, { ...user, password_hash, email_verified: true })
+    await grantRole(trx, at, origin, { userId, role: adminRole })
+    return userId
+  })
+}
+
+const codeFor = (setupKey: Buffer, nonce: Buffer): string =>
+  hmacSha256(setupKey, nonce).subarray(0, 18).toString('base64url')

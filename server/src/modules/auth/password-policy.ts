@@ -1,0 +1,105 @@
+import { dictionary } from '@zxcvbn-ts/language-common'
+import type { FieldError } from '../../http/problem-schema.ts'
+import { ProblemError } from '../../http/problems.ts'
+import { codePoints, fold } from '../../lib/text.ts'
+
+export type PasswordPolicy = 'standard' | 'nist'
+
+/** What a password must not be: names and addresses of its own user. */
+export type PasswordOwner = {
+  email?: string | undefined
+  username?: string | undefined
+  names?: readonly (string | null | undefined)[]
+}
+
+/** Characters beyond which a password is not hashed: a bound on work, far above any passphrase. */
+export const maxPasswordLength = 128
+
+/** The form in which passwords are hashed and compared (NIST SP 800-63B-4, 3.1.1.2): NFC, never truncated. */
+export const normalisePassword = (password: string): string => password.normalize('NFC')
+
+/**
+ * Checks a new password: document 5's rule (8 characters, upper case, lower case, digit), or NIST's (15
+ * characters, no composition); in both at most 128, none of the 49,000 commonest, not the user's own name.
+ * @param field the JSON pointer of the field, for the errors
+ * @throws ProblemError validation_failed, with every rule that is broken
+ */
+export function checkNewPassword(
+  policy: PasswordPolicy,
+  password: string,
+  owner: PasswordOwner,
+  field = '/password',
+): void {
+  const broken = rules.filter(rule => rule.policies.includes(policy) && !rule.holds(password, owner))
+  if (broken.length === 0) return
+  const errors: FieldError[] = broken.map(({ code, message }) => ({ path: field, code, message }))
+  throw new ProblemError('validation_failed', { errors })
+}
+
+type Rule = {
+  code: string
+  message: string
+  policies: readonly PasswordPolicy[]
+  holds(password: string, owner: PasswordOwner): boolean
+}
+
+const both = ['standard', 'nist'] as const
+
+const rules: readonly Rule[] = [
+  {
+    code: 'too_short',
+    message: 'takes at least 8 characters',
+    policies: ['standard'],
+    holds: password => codePoints(password) >= 8,
+  },
+  {
+    code: 'too_short',
+    message: 'takes at least 15 characters',
+    policies: ['nist'],
+    holds: password => codePoints(password) >= 15,
+  },
+  {
+    code: 'too_long',
+    message: `takes at most ${maxPasswordLength} characters`,
+    policies: both,
+    holds: password => codePoints(password) <= maxPasswordLength,
+  },
+  {
+    code: 'no_upper_case',
+    message: 'needs an upper-case letter',
+    policies: ['standard'],
+    holds: password => /\p{Lu}/u.test(password),
+  },
+  {
+    code: 'no_lower_case',
+    message: 'needs a lower-case letter',
+    policies: ['standard'],
+    holds: password => /\p{Ll}/u.test(password),
+  },
+  {
+    code: 'no_digit',
+    message: 'needs a digit',
+    policies: ['standard'],
+    holds: password => /\p{Nd}/u.test(password),
+  },
+  {
+    code: 'common',
+    message: 'is one of the most common passwords',
+    policies: both,
+    holds: password => !commonPasswords.has(fold(password)),
+  },
+  {
+    code: 'own_name',
+    message: 'must not be the user’s own name, username or e-mail address',
+    policies: both,
+    holds: (password, owner) => !ownWords(owner).has(fold(password)),
+  },
+]
+
+const commonPasswords: ReadonlySet<string> = new Set(dictionary['passwords-common'].map(String))
+
+function ownWords({ email, username, names = [] }: PasswordOwner): Set<string> {
+  const words = [email, email?.slice(0, email.indexOf('@')), username, ...names]
+  const present = words.filter((word): word is string => Boolean(word))
+  return new Set(present.flatMap(word => [fold(word), fold(word).replaceAll(' ', '')]))
+}

@@ -1,0 +1,80 @@
+import type { Store } from '../../db/store.ts'
+import type { PasswordHasher } from '../../hashing/pool.ts'
+import { can, type Principal } from '../../http/principal.ts'
+import type { FieldError } from '../../http/problem-schema.ts'
+import { ProblemError } from '../../http/problems.ts'
+import type { Clock } from '../../lib/clock.ts'
+import { defaultRole, grantRole, refuseRolesBeyond } from '../access/index.ts'
+import type { Origin } from '../audit/index.ts'
+import { createUser, readNewUser } from '../users/index.ts'
+import { checkNewPassword, normalisePassword, type PasswordPolicy } from './password-policy.ts'
+import type { Registration } from './schemas.ts'
+
+export type RegisterDeps = {
+  store: Store
+  clock: Clock
+  hasher: PasswordHasher
+  passwordPolicy: PasswordPolicy
+  registration: 'open' | 'closed'
+}
+
+/**
+ * Registers a user. Whoever holds `users:create` may also set what is otherwise the default.
+ * @returns the new id
+ * @throws ProblemError registration_closed, forbidden_field, validation_failed, email_taken, username_taken,
+ *   phone_taken, service_busy
+ */
+export async function register(
+  deps: RegisterDeps,
+  origin: Origin,
+  principal: Principal | undefined,
+  input: Registration,
+): Promise<string> {
+  const creator = can(principal, 'users:create') ? principal : undefined
+  if (deps.registration === 'closed' && !creator) throw new ProblemError('registration_closed')
+  const roles = askedRoles(input)
+  if (!creator) refusePrivileged(input, roles)
+  const user = readNewUser(input)
+  const password = normalisePassword(input.password)
+  checkConfirmation(input)
+  checkNewPassword(deps.passwordPolicy, password, {
+    ...user,
+    names: [user.full_name, user.first_name, user.last_name],
+  })
+  if (creator) await refuseRolesBeyond(deps.store.db, creator, roles)
+  const password_hash = await deps.hasher.hash(password)
+  return deps.store.transact(async trx => {
+    const at = deps.clock.now()
+    const userId = await createUser(trx, at, origin, { ...user, password_hash })
+    for (const role of roles) await grantRole(trx, at, origin, { userId, role })
+    return userId
+  })
+}
+
+/** The roles beyond the default one that a registration asks for. */
+const askedRoles = ({ role, roles = [] }: Registration): string[] =>
+  [...new Set([...roles, ...(role === undefined ? [] : [role])])].filter(name => name !== defaultRole)
+
+/** Nobody gives themselves more than the default, and the reply says which field tried to. */
+function refusePrivileged(input: Registration, roles: string[]): void {
+  const more: (keyof Registration)[] = []
+  if (roles.length > 0) more.push(input.role !== undefined && input.role !== defaultRole ? 'role' : 'roles')
+  if (input.is_active === false) more.push('is_active')
+  if (input.email_verified === true) more.push('email_verified')
+  if (more.length === 0) return
+  const errors: FieldError[] = more.map(field => ({
+    path: `/${field}`,
+    code: 'forbidden_field',
+    message: `${field} needs the permission users:create`,
+  }))
+  throw new ProblemError('forbidden_field', { errors })
+}
+
+function checkConfirmation({ password, confirm_password }: Registration): void {
+  if (confirm_password === undefined || confirm_password === password) return
+  throw new ProblemError('validation_failed', {
+    errors: [
+      { path: '/confirm_password', code: 'mismatch', message: 'confirm_password must equal password' },
+    ],
+  })
+}

@@ -1,0 +1,113 @@
+import { principalOf } from '../../http/guard.ts'
+import { NoBody, problemResponses, ref } from '../../http/schemas.ts'
+import type { App } from '../../http/types.ts'
+import { originOf } from '../audit/index.ts'
+import { type ReplyWithTokens, TokensSchema } from '../sessions/index.ts'
+import { UserSchema } from '../users/index.ts'
+import { type ChangePasswordDeps, changePassword } from './change-password.ts'
+import { type AdministratorDeps, setUpAdministrator } from './first-administrator.ts'
+import { type LoginDeps, login } from './login.ts'
+import { type RegisterDeps, register } from './register.ts'
+import { LoginSchema, PasswordChangeSchema, RegistrationSchema, SetupSchema } from './schemas.ts'
+
+export type AuthDeps = RegisterDeps & LoginDeps & ChangePasswordDeps & AdministratorDeps
+
+export function authRoutes(app: App, deps: AuthDeps & { replyWithTokens: ReplyWithTokens }): void {
+  for (const schema of [RegistrationSchema, LoginSchema, PasswordChangeSchema, SetupSchema])
+    app.addSchema(schema)
+
+  app.route({
+    method: 'POST',
+    url: '/auth/register',
+    config: { access: { optional: true }, rateLimit: 'register' },
+    schema: {
+      operationId: 'register',
+      tags: ['auth'],
+      summary: 'Register',
+      description:
+        'Open to anyone unless `REGISTRATION=closed`. With a token that has `users:create`, privileged fields ' +
+        'may be set as well.',
+      security: [{}, { bearerAuth: [] }],
+      body: ref(RegistrationSchema),
+      response: {
+        201: ref(UserSchema),
+        ...problemResponses(
+          'registration_closed',
+          'forbidden_field',
+          'email_taken',
+          'username_taken',
+          'phone_taken',
+        ),
+      },
+    },
+    async handler(request, reply) {
+      const id = await register(deps, originOf(request), request.principal, request.body)
+      reply.code(201)
+      return deps.users.read(id)
+    },
+  })
+
+  app.route({
+    method: 'POST',
+    url: '/auth/login',
+    config: { access: 'public', rateLimit: 'login' },
+    schema: {
+      operationId: 'login',
+      tags: ['auth'],
+      summary: 'Sign in with a password',
+      description: 'The reply to a wrong password is that to an unknown, inactive or deleted account.',
+      body: ref(LoginSchema),
+      response: {
+        200: ref(TokensSchema),
+        ...problemResponses('invalid_credentials', 'csrf_failed'),
+      },
+    },
+    async handler(request, reply) {
+      return deps.replyWithTokens(request, reply, await login(deps, originOf(request), request.body))
+    },
+  })
+
+  app.route({
+    method: 'POST',
+    url: '/auth/change-password',
+    config: { access: 'self', rateLimit: 'password' },
+    schema: {
+      operationId: 'changePassword',
+      tags: ['auth'],
+      summary: 'Change one’s password',
+      description: 'Ends every other session.',
+      body: ref(PasswordChangeSchema),
+      response: {
+        204: NoBody,
+        ...problemResponses('invalid_current_password', 'conflict'),
+      },
+    },
+    async handler(request, reply) {
+      await changePassword(deps, originOf(request), principalOf(request), request.body)
+      return reply.code(204).send()
+    },
+  })
+
+  app.route({
+    method: 'POST',
+    url: '/auth/setup',
+    config: { access: 'public', rateLimit: 'setup' },
+    schema: {
+      operationId: 'setUp',
+      tags: ['auth'],
+      summary: 'Create the first administrator',
+      description: 'With the code that the service prints while there is no administrator. It works once.',
+      body: ref(SetupSchema),
+      response: {
+        201: ref(UserSchema),
+        ...problemResponses('invalid_setup_code', 'setup_unavailable', 'email_taken', 'username_taken'),
+      },
+    },
+    async handler(request, reply) {
+      const { code, ...administrator } = request.body
+      const id = await setUpAdministrator(deps, originOf(request), code, administrator)
+      reply.code(201)
+      return deps.users.read(id)
+    },
+  })
+}

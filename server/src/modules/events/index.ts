@@ -1,0 +1,2 @@
+export type { DomainEvent } from './append.ts'
+export { appendEvent } from './append.ts'

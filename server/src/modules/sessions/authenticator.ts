@@ -1,0 +1,139 @@
+import { LRUCache } from 'lru-cache'
+import type { News } from '../../db/news.ts'
+import type { Store } from '../../db/store.ts'
+import type { Principal } from '../../http/principal.ts'
+import { ProblemError } from '../../http/problems.ts'
+import type { Clock } from '../../lib/clock.ts'
+import { loadingCache } from '../../lib/loading-cache.ts'
+import { defaultRole, expandPermissions } from '../access/index.ts'
+import { type TokenSettings, type VerifiedToken, verifyAccessToken } from './access-token.ts'
+import type { ActivityLog, ActivitySlot } from './activity.ts'
+import { findPrincipal, type PrincipalRow } from './repo.ts'
+import type { KeyRing } from './signing-keys.ts'
+
+export type Authenticator = {
+  /**
+   * Who an access token acts as: at once where the token and its session are known, else after asking the
+   * database.
+   * @throws ProblemError invalid_token, also when the session, its user or its signing key is gone
+   */
+  authenticate(token: string): Principal | Promise<Principal>
+  /** What the database says of a session now. */
+  loadPrincipal(sessionId: string): Promise<PrincipalRow | undefined>
+}
+
+/** A session that this process believes in, until it hears otherwise. */
+type LiveSession = { principal: Principal; believed: boolean; loadedAt: number; activity: ActivitySlot }
+
+type KnownToken = VerifiedToken & { session: LiveSession }
+
+const tokensKept = 20_000
+const sessionsKept = 50_000
+/** Milliseconds; only a bound on what a forgotten announcement could do. */
+const lifetime = 30_000
+
+/**
+ * Authentication without a query per request. A token is verified once; then a map leads from it to its
+ * session, and a session is believed until an announcement (logout, deactivation, role change …) says
+ * otherwise, its token expires, or news stops coming through: then every request asks the database.
+ */
+export function createAuthenticator(deps: {
+  store: Store
+  news: News
+  keys: KeyRing
+  clock: Clock
+  tokens: TokenSettings
+  activity: ActivityLog
+}): Authenticator {
+  const { store, news, clock, activity } = deps
+  const tokens = new LRUCache<string, KnownToken>({ max: tokensKept })
+  const sessionsOf = new Map<string, Set<string>>()
+  const sessions = loadingCache<LiveSession>({
+    max: sessionsKept,
+    ttl: lifetime,
+    load: loadSession,
+    onDrop(session) {
+      session.believed = false
+      const { userId, sessionId } = session.principal
+      const ofUser = sessionsOf.get(userId)
+      ofUser?.delete(sessionId)
+      if (ofUser?.size === 0) sessionsOf.delete(userId)
+    },
+  })
+
+  const loadPrincipal = (sessionId: string) => findPrincipal(store.db, sessionId, clock.now())
+
+  async function loadSession(sessionId: string): Promise<LiveSession | undefined> {
+    const row = await loadPrincipal(sessionId)
+    if (!row) return undefined
+    const session = {
+      principal: toPrincipal(row),
+      believed: true,
+      loadedAt: performance.now(),
+      activity: activity.slot(row.user_id, sessionId),
+    }
+    const ofUser = sessionsOf.get(row.user_id)
+    if (ofUser) ofUser.add(sessionId)
+    else sessionsOf.set(row.user_id, new Set([sessionId]))
+    return session
+  }
+
+  function forgetEverything() {
+    sessions.clear()
+    tokens.clear()
+  }
+
+  news.subscribe({
+    heard(announcement) {
+      if (announcement.kind === 'session') sessions.drop(announcement.id)
+      else if (announcement.kind === 'user') {
+        for (const id of [...(sessionsOf.get(announcement.id) ?? [])]) sessions.drop(id)
+      } else forgetEverything()
+    },
+    missed: forgetEverything,
+  })
+
+  async function authenticateSlowly(token: string): Promise<Principal> {
+    const verified =
+      tokens.get(token) ?? (await verifyAccessToken(deps.keys, deps.tokens, token, clock.now()))
+    if (!verified || verified.expiresAt <= clock.now().getTime()) throw new ProblemError('invalid_token')
+    const trusting = news.isCurrent(performance.now())
+    const session = await (trusting ? sessions.get(verified.sessionId) : loadSession(verified.sessionId))
+    if (session?.principal.userId !== verified.userId) throw new ProblemError('invalid_token')
+    if (trusting) tokens.set(token, { ...verified, session })
+    activity.seen(session.activity, clock.now().getTime())
+    return session.principal
+  }
+
+  return {
+    loadPrincipal,
+    authenticate(token) {
+      const known = tokens.get(token)
+      if (known === undefined) return authenticateSlowly(token)
+      const { session } = known
+      const now = clock.now().getTime()
+      const ticks = performance.now()
+      if (
+        !session.believed ||
+        known.expiresAt <= now ||
+        ticks - session.loadedAt > lifetime ||
+        !news.isCurrent(ticks)
+      ) {
+        return authenticateSlowly(token)
+      }
+      activity.seen(session.activity, now)
+      return session.principal
+    },
+  }
+}
+
+function toPrincipal(row: PrincipalRow): Principal {
+  return {
+    userId: row.user_id,
+    sessionId: row.session_id,
+    roles: [...row.granted_roles, defaultRole].sort(),
+    permissions: expandPermissions(row.permissions),
+    assuranceLevel: row.assurance_level,
+    authenticatedAt: row.authenticated_at,
+  }
+}

@@ -1,0 +1,188 @@
+import { type Insertable, type Selectable, sql } from 'kysely'
+import type { Db, Tx } from '../../db/store.ts'
+import type { SessionsTable, SigningKeysTable } from '../../db/tables.ts'
+
+export type PrincipalRow = {
+  session_id: string
+  user_id: string
+  created_at: Date
+  expires_at: Date
+  assurance_level: 'aal1' | 'aal2'
+  authentication_methods: string[]
+  authenticated_at: Date
+  granted_roles: string[]
+  /** Of the granted roles; `*` stands for all. */
+  permissions: string[]
+}
+
+/**
+ * Who a session acts as, if it lives: session, user and roles in one round trip of primary-key look-ups.
+ * Nothing comes back for a session that ended or expired, or whose user is not active.
+ */
+export async function findPrincipal(db: Db, sessionId: string, now: Date): Promise<PrincipalRow | undefined> {
+  const { rows } = await sql<PrincipalRow>`
+    select s.id as session_id, s.user_id, s.created_at, s.expires_at, s.assurance_level,
+      s.authentication_methods, s.authenticated_at, g.granted_roles, g.permissions
+    from sessions s
+    join users u on u.id = s.user_id and u.is_active
+    cross join lateral (
+      select
+        coalesce(array_agg(distinct r.name) filter (where r.name <> 'user'), '{}') as granted_roles,
+        coalesce(array_agg(distinct p) filter (where p is not null), '{}') as permissions
+      from roles r
+      left join lateral unnest(r.permissions) p on true
+      where r.name = 'user' or r.name in (select role_name from user_roles ur where ur.user_id = s.user_id)
+    ) g
+    where s.id = ${sessionId} and s.revoked_at is null and s.expires_at > ${now}`.execute(db)
+  return rows[0]
+}
+
+export async function insertSession(trx: Tx, session: Insertable<SessionsTable>): Promise<void> {
+  await trx.insertInto('sessions').values(session).execute()
+}
+
+/**
+ * Replaces a session's refresh token if `from` is the one that is valid now: check and take in one statement,
+ * so of any number of requests with one token exactly one gets true.
+ */
+export async function rotateRefreshToken(
+  db: Db,
+  rotation: {
+    sessionId: string
+    from: Buffer
+    to: Buffer
+    at: Date
+    expiresAt: Date
+    /** Rotations before this are of no more use to the grace period. */
+    rememberFrom: Date
+    ip: string | null
+  },
+): Promise<boolean> {
+  const { at, rememberFrom } = rotation
+  const { numAffectedRows } = await sql`
+    update sessions s set
+      refresh_generation = refresh_generation + 1,
+      refresh_hash = ${rotation.to},
+      refresh_rotations = array(
+        select r from unnest(refresh_rotations) with ordinality t (r, n)
+        where r >= ${rememberFrom} and n > cardinality(s.refresh_rotations) - 31 order by n
+      ) || ${at}::timestamptz,
+      last_used_at = greatest(last_used_at, ${at}),
+      expires_at = ${rotation.expiresAt},
+      ip = coalesce(${rotation.ip}::inet, ip)
+    where id = ${rotation.sessionId} and refresh_hash = ${rotation.from}
+      and revoked_at is null and expires_at > ${at}
+      and exists (select 1 from users u where u.id = s.user_id and u.is_active)`.execute(db)
+  return numAffectedRows === 1n
+}
+
+export type RefreshState = {
+  user_id: string
+  refresh_generation: number
+  refresh_rotations: Date[]
+}
+
+/** Where the chain of a living session stands. */
+export async function findRefreshState(
+  db: Db,
+  sessionId: string,
+  now: Date,
+): Promise<RefreshState | undefined> {
+  const { rows } = await sql<RefreshState>`
+    select s.user_id, s.refresh_generation, s.refresh_rotations
+    from sessions s join users u on u.id = s.user_id and u.is_active
+    where s.id = ${sessionId} and s.revoked_at is null and s.expires_at > ${now}`.execute(db)
+  return rows[0]
+}
+
+/** Ends living sessions of a user: one (`only`), all but one (`except`), or all. Returns their ids. */
+export async function revokeSessions(
+  trx: Tx,
+  revocation: { userId: string; only?: string; except?: string; reason: string; at: Date },
+): Promise<string[]> {
+  let update = trx
+    .updateTable('sessions')
+    .set({ revoked_at: revocation.at, revoked_reason: revocation.reason })
+    .where('user_id', '=', revocation.userId)
+    .where('revoked_at', 'is', null)
+    .where('expires_at', '>', revocation.at)
+  if (revocation.only !== undefined) update = update.where('id', '=', revocation.only)
+  if (revocation.except !== undefined) update = update.where('id', '<>', revocation.except)
+  const rows = await update.returning('id').execute()
+  return rows.map(({ id }) => id)
+}
+
+export type SessionRow = Pick<
+  Selectable<SessionsTable>,
+  'id' | 'created_at' | 'last_used_at' | 'expires_at' | 'ip' | 'user_agent' | 'assurance_level'
+>
+
+/** Living sessions, last used first, at most 200. */
+export async function listSessions(db: Db, userId: string, now: Date): Promise<SessionRow[]> {
+  return db
+    .selectFrom('sessions')
+    .select(['id', 'created_at', 'last_used_at', 'expires_at', 'ip', 'user_agent', 'assurance_level'])
+    .where('user_id', '=', userId)
+    .where('revoked_at', 'is', null)
+    .where('expires_at', '>', now)
+    .orderBy('last_used_at', 'desc')
+    .limit(200)
+    .execute()
+}
+
+/** Moves `last_used_at` forward for many sessions at once, rows locked in one order. */
+export async function recordUse(db: Db, uses: readonly { sessionId: string; at: Date }[]): Promise<void> {
+  await sql`
+    with used as (
+      select * from unnest(${uses.map(({ sessionId }) => sessionId)}::uuid[], ${uses.map(({ at }) => at)}::timestamptz[])
+        as t (id, at)
+    ), locked as (
+      select s.id, used.at from sessions s join used using (id) order by s.id for no key update of s
+    )
+    update sessions s set last_used_at = greatest(s.last_used_at, locked.at)
+    from locked where s.id = locked.id`.execute(db)
+}
+
+/**
+ * Deletes at most `limit` sessions that expired or ended before `before`. Returns how many went.
+ * Ids are in order of time, so the rows that can't be due are not looked at.
+ */
+export async function deleteEndedSessions(
+  db: Db,
+  options: { before: Date; newestPossible: string; limit: number },
+): Promise<number> {
+  const { numAffectedRows } = await sql`
+    delete from sessions where id in (
+      select id from sessions
+      where id < ${options.newestPossible}
+        and (expires_at < ${options.before} or revoked_at < ${options.before})
+      order by id limit ${options.limit} for update skip locked
+    )`.execute(db)
+  return Number(numAffectedRows ?? 0n)
+}
+
+export async function listSigningKeys(
+  db: Db,
+  algorithm: string,
+): Promise<Pick<Selectable<SigningKeysTable>, 'kid' | 'private_key_sealed' | 'signs_from'>[]> {
+  return db
+    .selectFrom('signing_keys')
+    .select(['kid', 'private_key_sealed', 'signs_from'])
+    .where('algorithm', '=', algorithm)
+    .orderBy('signs_from', 'desc')
+    .orderBy('kid')
+    .execute()
+}
+
+export async function lockSigningKeys(trx: Tx): Promise<void> {
+  await sql`lock table signing_keys in share row exclusive mode`.execute(trx)
+}
+
+export async function insertSigningKey(trx: Tx, key: Insertable<SigningKeysTable>): Promise<void> {
+  await trx.insertInto('signing_keys').values(key).execute()
+}
+
+export async function deleteSigningKeys(db: Db, which: readonly string[] | 'all'): Promise<void> {
+  const all = db.deleteFrom('signing_keys')
+  await (which === 'all' ? all : all.where('kid', 'in', which)).execute()
+}

@@ -1,0 +1,148 @@
+import { Type } from 'typebox'
+import { principalOf } from '../../http/guard.ts'
+import { ProblemError } from '../../http/problems.ts'
+import { NoBody, problemResponses, ref } from '../../http/schemas.ts'
+import type { App } from '../../http/types.ts'
+import { originOf } from '../audit/index.ts'
+import type { BrowserMode } from './browser-mode.ts'
+import { RefreshSchema, SessionListSchema, SessionSchema, TokensSchema } from './schemas.ts'
+import type { Sessions } from './service.ts'
+import type { KeyRing } from './signing-keys.ts'
+import type { ReplyWithTokens } from './tokens-reply.ts'
+
+export function sessionRoutes(
+  app: App,
+  deps: { sessions: Sessions; keys: KeyRing; browserMode: BrowserMode; replyWithTokens: ReplyWithTokens },
+): void {
+  const { sessions, browserMode } = deps
+  for (const schema of [TokensSchema, RefreshSchema, SessionSchema, SessionListSchema]) app.addSchema(schema)
+
+  app.route({
+    method: 'POST',
+    url: '/auth/refresh',
+    config: { access: 'public', rateLimit: 'refresh' },
+    schema: {
+      operationId: 'refresh',
+      tags: ['sessions'],
+      summary: 'Exchange a refresh token',
+      description:
+        'Each refresh token works once and is answered with its successor. Within 10 seconds a repetition gets ' +
+        'the same successor (two tabs, a lost reply); later it ends the session, since it means theft.',
+      body: ref(RefreshSchema),
+      response: {
+        200: ref(TokensSchema),
+        ...problemResponses('invalid_refresh_token', 'refresh_token_reused', 'csrf_failed'),
+      },
+    },
+    async handler(request, reply) {
+      const token = browserMode.isOn(request) ? browserMode.refreshToken(request) : request.body.refresh_token
+      if (token === undefined) throw new ProblemError('invalid_refresh_token')
+      return deps.replyWithTokens(request, reply, await sessions.refresh(token, originOf(request)))
+    },
+  })
+
+  app.route({
+    method: 'POST',
+    url: '/auth/logout',
+    config: { access: 'self' },
+    schema: {
+      operationId: 'logout',
+      tags: ['sessions'],
+      summary: 'End this session',
+      description: 'Its access and refresh tokens are worth nothing from the next request on.',
+      response: { 204: NoBody, ...problemResponses('not_found') },
+    },
+    async handler(request, reply) {
+      const { userId, sessionId } = principalOf(request)
+      await sessions.end(originOf(request), userId, sessionId, 'logout')
+      browserMode.clear(reply)
+      return reply.code(204).send()
+    },
+  })
+
+  app.route({
+    method: 'POST',
+    url: '/auth/logout-all',
+    config: { access: 'self' },
+    schema: {
+      operationId: 'logoutAll',
+      tags: ['sessions'],
+      summary: 'End every session',
+      description: 'Of the signed-in user, on all devices.',
+      querystring: Type.Object(
+        { keep_current: Type.Optional(Type.Boolean({ default: false, description: 'Keep this session' })) },
+        { additionalProperties: false },
+      ),
+      response: {
+        200: Type.Object({ revoked: Type.Integer({ description: 'How many sessions ended' }) }),
+      },
+    },
+    async handler(request, reply) {
+      const { userId, sessionId } = principalOf(request)
+      const except = request.query.keep_current ? sessionId : undefined
+      const revoked = await sessions.endAll(originOf(request), userId, 'logout_all', except)
+      if (!except) browserMode.clear(reply)
+      return { revoked }
+    },
+  })
+
+  app.route({
+    method: 'GET',
+    url: '/auth/sessions',
+    config: { access: 'self' },
+    schema: {
+      operationId: 'listSessions',
+      tags: ['sessions'],
+      summary: 'List one’s sessions and devices',
+      description: 'Living sessions, last used first, at most 200.',
+      response: { 200: ref(SessionListSchema) },
+    },
+    async handler(request) {
+      const { userId, sessionId } = principalOf(request)
+      return { items: await sessions.list(userId, sessionId) }
+    },
+  })
+
+  app.route({
+    method: 'DELETE',
+    url: '/auth/sessions/:session_id',
+    config: { access: 'self' },
+    schema: {
+      operationId: 'endSession',
+      tags: ['sessions'],
+      summary: 'End one of one’s sessions',
+      description: 'An id that is not among one’s own living sessions is not found.',
+      params: Type.Object({ session_id: Type.String({ format: 'uuid' }) }),
+      response: {
+        204: NoBody,
+        ...problemResponses('not_found'),
+      },
+    },
+    async handler(request, reply) {
+      const { userId } = principalOf(request)
+      await sessions.end(originOf(request), userId, request.params.session_id, 'revoked')
+      return reply.code(204).send()
+    },
+  })
+
+  jwksRoute(app, '/auth/.well-known/jwks.json', 'jwksUnderAuth', deps.keys)
+}
+
+/** The public keys, also at the root of the service, where clients of OpenID Connect look. */
+export function jwksRoute(app: App, url: string, operationId: string, keys: KeyRing): void {
+  app.route({
+    method: 'GET',
+    url,
+    config: { access: 'public' },
+    schema: {
+      operationId,
+      tags: ['sessions'],
+      summary: 'Public keys for verifying access tokens',
+      description: 'A JSON Web Key Set (RFC 7517). A new key is here ten minutes before it signs.',
+      response: { 200: Type.Object({ keys: Type.Array(Type.Record(Type.String(), Type.Unknown())) }) },
+    },
+    handler(_request, reply) {
+      reply.header('cache-control', 'public, max-age=300').send(keys.jwks())
+    },
+  })
+}

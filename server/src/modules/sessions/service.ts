@@ -1,0 +1,226 @@
+import type { Store, Tx } from '../../db/store.ts'
+import { ProblemError } from '../../http/problems.ts'
+import { addTime, type Clock, days, seconds } from '../../lib/clock.ts'
+import { uuidv7 } from '../../lib/ids.ts'
+import { appendAudit, type Origin } from '../audit/index.ts'
+import { appendEvent } from '../events/index.ts'
+import { issueAccessToken, type TokenSettings } from './access-token.ts'
+import type { Authenticator } from './authenticator.ts'
+import { type Device, describeDevice } from './device.ts'
+import { firstRefreshToken, type RefreshToken, readRefreshToken, successorOf } from './refresh-token.ts'
+import * as repo from './repo.ts'
+import type { KeyRing } from './signing-keys.ts'
+
+/** What a sign-in or refresh hands out, besides the user. */
+export type Tokens = {
+  access_token: string
+  token_type: 'Bearer'
+  /** Seconds */
+  expires_in: number
+  refresh_token: string
+  /** Seconds */
+  refresh_expires_in: number
+  session_id: string
+}
+
+export type SessionView = Device & {
+  id: string
+  ip: string | null
+  created_at: string
+  last_used_at: string
+  expires_at: string
+  current: boolean
+}
+
+export type EndReason = 'logout' | 'logout_all' | 'revoked' | 'password_changed' | 'refresh_token_reused'
+
+/** A session that has been written but not yet committed, and the refresh token to hand out once it is. */
+export type StartedSession = { id: string; refreshToken: RefreshToken }
+
+export type Sessions = {
+  /** Starts a session for somebody who just proved who they are. */
+  start(
+    trx: Tx,
+    at: Date,
+    origin: Origin,
+    proof: { userId: string; methods: string[]; assuranceLevel: 'aal1' | 'aal2' },
+  ): Promise<StartedSession>
+  /** Tokens for a started session, after its commit. */
+  tokensFor(session: StartedSession): Promise<Tokens & { user_id: string }>
+  /**
+   * Exchanges a refresh token (RFC 9700, section 4.14).
+   * @throws ProblemError invalid_refresh_token, refresh_token_reused
+   */
+  refresh(text: string, origin: Origin): Promise<Tokens & { user_id: string }>
+  list(userId: string, currentId: string): Promise<SessionView[]>
+  /** Ends one session of a user. @throws ProblemError not_found for any other id */
+  end(origin: Origin, userId: string, sessionId: string, reason: EndReason): Promise<void>
+  /** Ends all sessions of a user, or all but one. Returns how many. */
+  endAll(origin: Origin, userId: string, reason: EndReason, except?: string): Promise<number>
+  /** The same as part of a change. */
+  endAllWithin(
+    trx: Tx,
+    at: Date,
+    origin: Origin,
+    end: { userId: string; reason: EndReason; except?: string | undefined },
+  ): Promise<number>
+  /** Deletes what ended more than a day ago, a thousand at a time. Returns how many. */
+  cleanUp(): Promise<number>
+}
+
+/** For so long a replaced refresh token still gets its successor: two tabs, or a reply that got lost. */
+const grace = seconds(10)
+
+export function createSessions(deps: {
+  store: Store
+  clock: Clock
+  keys: KeyRing
+  authenticator: Authenticator
+  tokens: TokenSettings
+  refreshKey: Buffer
+  refreshDays: number
+}): Sessions {
+  const { store, clock, refreshKey } = deps
+  const refreshLifetime = days(deps.refreshDays)
+
+  async function start(
+    trx: Tx,
+    at: Date,
+    origin: Origin,
+    proof: { userId: string; methods: string[]; assuranceLevel: 'aal1' | 'aal2' },
+  ): Promise<StartedSession> {
+    const id = uuidv7(at)
+    const refreshToken = firstRefreshToken(refreshKey, id)
+    await repo.insertSession(trx, {
+      id,
+      user_id: proof.userId,
+      created_at: at,
+      last_used_at: at,
+      expires_at: addTime(at, refreshLifetime),
+      ip: origin.ip ?? null,
+      user_agent: origin.userAgent?.slice(0, 512) ?? null,
+      assurance_level: proof.assuranceLevel,
+      authentication_methods: proof.methods,
+      authenticated_at: at,
+      refresh_hash: refreshToken.hash,
+    })
+    return { id, refreshToken }
+  }
+
+  async function tokensFor({ id, refreshToken }: StartedSession): Promise<Tokens & { user_id: string }> {
+    const principal = await deps.authenticator.loadPrincipal(id)
+    if (!principal) throw new ProblemError('invalid_credentials') // ended in the moment it began
+    return {
+      access_token: issueAccessToken(deps.keys, deps.tokens, principal, clock.now()),
+      token_type: 'Bearer',
+      expires_in: deps.tokens.lifetime,
+      refresh_token: refreshToken.text,
+      refresh_expires_in: Math.floor((principal.expires_at.getTime() - clock.now().getTime()) / 1000),
+      session_id: id,
+      user_id: principal.user_id,
+    }
+  }
+
+  async function refresh(text: string, origin: Origin): Promise<Tokens & { user_id: string }> {
+    const token = readRefreshToken(refreshKey, text)
+    if (!token) throw new ProblemError('invalid_refresh_token')
+    const successor = successorOf(refreshKey, token)
+    const at = clock.now()
+    const rotated = await repo.rotateRefreshToken(store.db, {
+      sessionId: token.sessionId,
+      from: token.hash,
+      to: successor.hash,
+      at,
+      expiresAt: addTime(at, refreshLifetime),
+      rememberFrom: addTime(at, -grace),
+      ip: origin.ip ?? null,
+    })
+    if (!rotated) await allowRepeat(token, at, origin)
+    return tokensFor({ id: token.sessionId, refreshToken: successor })
+  }
+
+  /** A genuine token that is no longer the valid one: harmless just after its rotation, theft later. */
+  async function allowRepeat(token: RefreshToken, at: Date, origin: Origin): Promise<void> {
+    const state = await repo.findRefreshState(store.db, token.sessionId, at)
+    if (!state) throw new ProblemError('invalid_refresh_token')
+    const age = state.refresh_generation - token.generation
+    const replacedAt = state.refresh_rotations.at(-age)
+    if (age >= 1 && replacedAt && at.getTime() - replacedAt.getTime() <= grace) return
+    await store.transact(async trx => {
+      const reused = { userId: state.user_id, only: token.sessionId, reason: 'refresh_token_reused' } as const
+      await endWithin(trx, at, { ...origin, actorType: 'anonymous' }, reused, 'denied')
+    })
+    throw new ProblemError('refresh_token_reused')
+  }
+
+  /** Ends sessions with everything that belongs to it: audit, events, and the news to other processes. */
+  async function endWithin(
+    trx: Tx,
+    at: Date,
+    origin: Origin,
+    end: { userId: string; reason: EndReason; only?: string; except?: string },
+    outcome: 'success' | 'denied' = 'success',
+  ): Promise<number> {
+    const ids = await repo.revokeSessions(trx, { ...end, at })
+    for (const id of ids) {
+      await appendAudit(trx, at, origin, {
+        action: end.reason === 'refresh_token_reused' ? 'session.refresh_token_reused' : 'session.revoked',
+        outcome,
+        subject: { type: 'user', id: end.userId },
+        details: { session_id: id, reason: end.reason },
+      })
+      await appendEvent(trx, at, {
+        type: 'session.revoked',
+        userId: end.userId,
+        data: { userId: end.userId, sessionId: id, reason: end.reason, revokedAt: at.toISOString() },
+      })
+      await store.announce(trx, { kind: 'session', id })
+    }
+    return ids.length
+  }
+
+  return {
+    start,
+    tokensFor,
+    refresh,
+    async list(userId, currentId) {
+      const rows = await repo.listSessions(store.db, userId, clock.now())
+      return rows.map(row => toView(row, currentId))
+    },
+    async end(origin, userId, sessionId, reason) {
+      const ended = await store.transact(trx =>
+        endWithin(trx, clock.now(), origin, { userId, only: sessionId, reason }),
+      )
+      if (ended === 0) throw new ProblemError('not_found')
+    },
+    endAll: (origin, userId, reason, except) =>
+      store.transact(trx =>
+        endWithin(trx, clock.now(), origin, { userId, reason, ...(except !== undefined && { except }) }),
+      ),
+    endAllWithin: (trx, at, origin, { userId, reason, except }) =>
+      endWithin(trx, at, origin, { userId, reason, ...(except !== undefined && { except }) }),
+    async cleanUp() {
+      const before = addTime(clock.now(), -days(1))
+      // Revocation comes any time after creation; expiry at the earliest a refresh lifetime after it.
+      const newestPossible = uuidv7(before)
+      let deleted = 0
+      for (;;) {
+        const n = await repo.deleteEndedSessions(store.db, { before, newestPossible, limit: 1000 })
+        deleted += n
+        if (n < 1000) return deleted
+      }
+    },
+  }
+}
+
+function toView(row: repo.SessionRow, currentId: string): SessionView {
+  return {
+    id: row.id,
+    ...describeDevice(row.user_agent),
+    ip: row.ip,
+    created_at: row.created_at.toISOString(),
+    last_used_at: row.last_used_at.toISOString(),
+    expires_at: row.expires_at.toISOString(),
+    current: row.id === currentId,
+  }
+}

@@ -1,0 +1,100 @@
+import { randomInt } from 'node:crypto'
+import { type ConstraintProblems, orConflict } from '../../db/constraints.ts'
+import type { Tx } from '../../db/store.ts'
+import { ProblemError } from '../../http/problems.ts'
+import { uuidv7 } from '../../lib/ids.ts'
+import { emailKey, usernameFromEmail, usernameKey } from '../../lib/text.ts'
+import { appendAudit, type Origin } from '../audit/index.ts'
+import { appendEvent } from '../events/index.ts'
+import { readFields } from './fields.ts'
+import { insertUser } from './repo.ts'
+
+export type NewUser = {
+  email: string
+  username?: string | undefined
+  full_name?: string | undefined
+  first_name?: string | undefined
+  last_name?: string | undefined
+  phone_number?: string | undefined
+  /** PHC string. Without one the account can't be signed in to with a password. */
+  password_hash?: string | undefined
+  is_active?: boolean | undefined
+  /** The address is known to be theirs. */
+  email_verified?: boolean | undefined
+}
+
+const taken: ConstraintProblems = {
+  users__email_unique: 'email_taken',
+  users__username_unique: 'username_taken',
+  users__phone_unique: 'phone_taken',
+}
+
+/** The fields of a new user in kept form. @throws ProblemError validation_failed */
+export const readNewUser = <T extends NewUser>(input: T): T => readFields(input)
+
+/**
+ * Creates a user from what {@link readNewUser} returned, with audit row and event.
+ * @returns the new id
+ * @throws ProblemError email_taken, username_taken, phone_taken
+ */
+export async function createUser(trx: Tx, at: Date, origin: Origin, input: NewUser): Promise<string> {
+  const id = uuidv7(at)
+  const full_name = input.full_name ?? joinNames(input.first_name, input.last_name)
+  const record = {
+    id,
+    email: input.email,
+    email_key: emailKey(input.email) ?? '',
+    email_verified_at: input.email_verified ? at : null,
+    phone_number: input.phone_number ?? null,
+    full_name,
+    first_name: input.first_name ?? null,
+    last_name: input.last_name ?? null,
+    is_active: input.is_active ?? true,
+    created_at: at,
+  }
+  const credential = input.password_hash === undefined ? undefined : { password_hash: input.password_hash }
+  const username = await orConflict(taken, () =>
+    insertUnderFreeName(input, name =>
+      insertUser(trx, { ...record, username: name, username_key: usernameKey(name) }, credential),
+    ),
+  )
+  await appendAudit(trx, at, origin, { action: 'user.registered', subject: { type: 'user', id } })
+  await appendEvent(trx, at, {
+    type: 'user.registered',
+    userId: id,
+    data: {
+      userId: id,
+      email: input.email,
+      username,
+      fullName: full_name,
+      isActive: record.is_active,
+      emailVerified: record.email_verified_at !== null,
+      createdAt: at.toISOString(),
+    },
+  })
+  return id
+}
+
+/** First and last name as one; null where there is neither. */
+export const joinNames = (first?: string | null, last?: string | null): string | null =>
+  [first, last].filter(Boolean).join(' ') || null
+
+/** A name that was asked for is tried alone; one made from the address is tried again with a longer suffix. */
+async function insertUnderFreeName(
+  { username, email }: NewUser,
+  insert: (username: string) => Promise<boolean>,
+): Promise<string> {
+  if (username !== undefined) {
+    if (await insert(username)) return username
+    throw new ProblemError('username_taken')
+  }
+  const base = usernameFromEmail(email)
+  for (const suffix of ['', ...suffixes()]) {
+    if (await insert(base + suffix)) return base + suffix
+  }
+  throw new ProblemError('username_taken')
+}
+
+function* suffixes() {
+  for (const digits of [2, 3, 4, 5, 6, 6, 6, 6]) yield String(randomInt(10 ** (digits - 1), 10 ** digits))
+}

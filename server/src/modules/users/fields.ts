@@ -1,0 +1,79 @@
+import type { FieldError } from '../../http/problem-schema.ts'
+import { ProblemError } from '../../http/problems.ts'
+import {
+  codePoints,
+  emailKey,
+  hasControls,
+  localeTag,
+  phoneKey,
+  tidyName,
+  timeZone,
+  usernamePattern,
+  webUrl,
+} from '../../lib/text.ts'
+
+/** One field's rule: the value as it is kept, or null where it breaks the rule, and what the rule says. */
+type Rule = { read: (text: string) => string | null; code: string; takes: string }
+
+const name = (longest: number): Rule => ({
+  read(text) {
+    const tidy = tidyName(text)
+    return tidy !== '' && codePoints(tidy) <= longest && !hasControls(tidy) ? tidy : null
+  },
+  code: 'name',
+  takes: `takes 1 to ${longest} characters, none of them control characters`,
+})
+
+const rules = {
+  username: {
+    read: text => (usernamePattern.test(text) ? text : null),
+    code: 'username',
+    takes: 'takes 3 to 30 of the letters A–Z and a–z, digits, “.”, “_” and “-”',
+  },
+  email: {
+    read: text => (emailKey(text) === null ? null : text),
+    code: 'email',
+    takes: 'takes one e-mail address of at most 254 characters',
+  },
+  phone_number: {
+    read: phoneKey,
+    code: 'phone_number',
+    takes: 'takes an international number in E.164 form, e.g. +431234567',
+  },
+  full_name: name(150),
+  first_name: name(75),
+  last_name: name(75),
+  current_title: name(150),
+  location: name(150),
+  avatar_url: {
+    read: webUrl,
+    code: 'url',
+    takes: 'takes an http or https address of at most 2048 characters',
+  },
+  locale: { read: localeTag, code: 'locale', takes: 'takes a BCP 47 language tag, e.g. de-AT' },
+  timezone: { read: timeZone, code: 'timezone', takes: 'takes an IANA time zone name, e.g. Europe/Vienna' },
+} satisfies Record<string, Rule>
+
+export type UserField = keyof typeof rules
+
+/**
+ * Brings text fields into the form in which they are kept. `null` and absent fields stay as they are.
+ * @throws ProblemError validation_failed, naming every field that breaks its rule
+ */
+export function readFields<T extends { [field in UserField]?: string | null | undefined }>(input: T): T {
+  const errors: FieldError[] = []
+  const kept: Partial<Record<UserField, string | null>> = {}
+  for (const field of Object.keys(rules) as UserField[]) {
+    // the keys of the table above
+    const text = input[field]
+    if (text === undefined) continue
+    const rule: Rule = rules[field]
+    const value = text === null ? null : rule.read(text)
+    if (text !== null && value === null) {
+      errors.push({ path: `/${field}`, code: rule.code, message: `${field} ${rule.takes}` })
+    }
+    kept[field] = value
+  }
+  if (errors.length > 0) throw new ProblemError('validation_failed', { errors })
+  return { ...input, ...kept }
+}

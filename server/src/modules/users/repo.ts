@@ -1,0 +1,142 @@
+import { type Insertable, type Selectable, sql, type Updateable } from 'kysely'
+import type { Db, Tx } from '../../db/store.ts'
+import type { UserCredentialsTable, UsersTable } from '../../db/tables.ts'
+
+export type UserRow = Selectable<UsersTable> & {
+  last_login_at: Date | null
+  last_activity_at: Date | null
+  password_changed_at: Date | null
+  granted_roles: string[]
+}
+
+/** One user with what other tables know of them: four primary-key look-ups in one round trip. */
+export async function findUser(db: Db, id: string): Promise<UserRow | undefined> {
+  const { rows } = await sql<UserRow>`
+    select u.*, a.last_login_at, a.last_activity_at, c.password_changed_at,
+      array(select role_name from user_roles r where r.user_id = u.id) as granted_roles
+    from users u
+    left join user_activity a on a.user_id = u.id
+    left join user_credentials c on c.user_id = u.id
+    where u.id = ${id}`.execute(db)
+  return rows[0]
+}
+
+/** Locks the record against other changes until `trx` ends. */
+export async function lockUser(trx: Tx, id: string): Promise<Selectable<UsersTable> | undefined> {
+  return trx.selectFrom('users').selectAll().where('id', '=', id).forNoKeyUpdate().executeTakeFirst()
+}
+
+/**
+ * Inserts a user and their credential.
+ * @returns false where the username is taken; a taken e-mail address or phone number breaks its constraint
+ */
+export async function insertUser(
+  trx: Tx,
+  user: Insertable<UsersTable>,
+  credential: Omit<Insertable<UserCredentialsTable>, 'user_id'> | undefined,
+): Promise<boolean> {
+  const { numInsertedOrUpdatedRows } = await trx
+    .insertInto('users')
+    .values(user)
+    .onConflict(conflict => conflict.column('username_key').doNothing())
+    .executeTakeFirstOrThrow()
+  if (numInsertedOrUpdatedRows !== 1n) return false
+  await trx.insertInto('user_activity').values({ user_id: user.id }).execute()
+  if (credential) {
+    await trx
+      .insertInto('user_credentials')
+      .values({ user_id: user.id, ...credential })
+      .execute()
+  }
+  return true
+}
+
+export async function updateUser(trx: Tx, id: string, changes: Updateable<UsersTable>): Promise<void> {
+  await trx.updateTable('users').set(changes).where('id', '=', id).execute()
+}
+
+export type Credential = {
+  id: string
+  is_active: boolean
+  password_hash: string | null
+  password_version: number
+}
+
+export type SignInName = { column: 'email_key' | 'username_key' | 'phone_number'; value: string }
+
+/** What a login needs to know of whoever has this e-mail address, username or phone number. */
+export async function findForSignIn(db: Db, { column, value }: SignInName): Promise<Credential | undefined> {
+  const { rows } = await sql<Credential>`
+    select u.id, u.is_active, c.password_hash, c.password_version
+    from users u left join user_credentials c on c.user_id = u.id
+    where ${sql.ref(`u.${column}`)} = ${value}`.execute(db)
+  return rows[0]
+}
+
+export async function findCredential(db: Db, userId: string): Promise<Credential | undefined> {
+  const { rows } = await sql<Credential>`
+    select u.id, u.is_active, c.password_hash, c.password_version
+    from users u left join user_credentials c on c.user_id = u.id
+    where u.id = ${userId}`.execute(db)
+  return rows[0]
+}
+
+/** Sets a new password. False where another change was faster than the one that saw `version`. */
+export async function changePasswordHash(
+  trx: Tx,
+  change: { userId: string; version: number; hash: string; at: Date },
+): Promise<boolean> {
+  const { numUpdatedRows } = await trx
+    .updateTable('user_credentials')
+    .set({ password_hash: change.hash, password_version: change.version + 1, password_changed_at: change.at })
+    .where('user_id', '=', change.userId)
+    .where('password_version', '=', change.version)
+    .executeTakeFirstOrThrow()
+  return numUpdatedRows === 1n
+}
+
+/** Puts a stronger hash of the same password in place of `from`; if that is gone, nothing happens. */
+export async function strengthenPasswordHash(
+  db: Db,
+  change: { userId: string; from: string; to: string },
+): Promise<void> {
+  await db
+    .updateTable('user_credentials')
+    .set({ password_hash: change.to })
+    .where('user_id', '=', change.userId)
+    .where('password_hash', '=', change.from)
+    .execute()
+}
+
+/**
+ * Holds a user as they are until `trx` ends: active, and with the password that was verified. A deactivation
+ * or password change either waits for `trx`, or is seen here.
+ */
+export async function holdSignInState(trx: Tx, userId: string, passwordVersion: number): Promise<boolean> {
+  const { rows } = await sql`
+    select 1 from users u join user_credentials c on c.user_id = u.id
+    where u.id = ${userId} and u.is_active and c.password_version = ${passwordVersion}
+    for share`.execute(trx)
+  return rows.length === 1
+}
+
+export async function recordLogin(trx: Tx, userId: string, at: Date): Promise<void> {
+  await sql`
+    update user_activity
+    set last_login_at = ${at}, last_activity_at = greatest(last_activity_at, ${at}), login_count = login_count + 1
+    where user_id = ${userId}`.execute(trx)
+}
+
+/** Moves `last_activity_at` forward for many users at once, rows locked in one order so that batches never deadlock. */
+export async function recordActivity(db: Db, seen: readonly { userId: string; at: Date }[]): Promise<void> {
+  await sql`
+    with seen as (
+      select * from unnest(${seen.map(({ userId }) => userId)}::uuid[], ${seen.map(({ at }) => at)}::timestamptz[])
+        as t (user_id, at)
+    ), locked as (
+      select a.user_id, seen.at from user_activity a join seen using (user_id)
+      order by a.user_id for no key update of a
+    )
+    update user_activity a set last_activity_at = greatest(a.last_activity_at, locked.at)
+    from locked where a.user_id = locked.user_id`.execute(db)
+}

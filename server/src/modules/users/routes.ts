@@ -1,0 +1,132 @@
+import type { FastifyRequest, preValidationHookHandler } from 'fastify'
+import type { Store } from '../../db/store.ts'
+import { principalOf } from '../../http/guard.ts'
+import { sendJsonText } from '../../http/json-text.ts'
+import { ProblemError } from '../../http/problems.ts'
+import { problemResponses, ref } from '../../http/schemas.ts'
+import type { App } from '../../http/types.ts'
+import type { Clock } from '../../lib/clock.ts'
+import { originOf } from '../audit/index.ts'
+import type { UserReader } from './reading.ts'
+import { type ProfileChanges, ProfileChangesSchema, UserSchema } from './schemas.ts'
+import { updateProfile } from './update-profile.ts'
+
+/** One's own record, under `/users/me` and under `/auth/me`. */
+export function userRoutes(app: App, deps: { store: Store; clock: Clock; users: UserReader }): void {
+  app.addSchema(UserSchema)
+  app.addSchema(ProfileChangesSchema)
+  const { users } = deps
+
+  async function change(request: FastifyRequest & { body: ProfileChanges }): Promise<string> {
+    const { userId } = principalOf(request)
+    await updateProfile(deps.store, deps.clock.now(), originOf(request), userId, request.body)
+    return users.readJson(userId)
+  }
+
+  for (const path of ['/users/me', '/auth/me']) {
+    const twin =
+      path === '/auth/me'
+        ? { suffix: 'AuthMe', also: ' The same as `/users/me`.' }
+        : { suffix: 'Me', also: '' }
+    app.route({
+      method: 'GET',
+      url: path,
+      config: { access: 'self' },
+      schema: {
+        operationId: `get${twin.suffix}`,
+        tags: ['users'],
+        summary: 'Read one’s own record',
+        description: `The signed-in user, complete.${twin.also}`,
+        response: { 200: ref(UserSchema) },
+      },
+      handler(request, reply) {
+        const { userId } = principalOf(request)
+        const known = users.peekJson(userId)
+        // Callbacks, since a known user then costs no promise.
+        if (known !== undefined) sendJsonText(reply, known)
+        else {
+          users.readJson(userId).then(
+            json => sendJsonText(reply, json),
+            error => reply.send(error),
+          )
+        }
+      },
+    })
+
+    for (const method of ['PUT', 'PATCH'] as const) {
+      app.route({
+        method,
+        url: path,
+        config: { access: 'self' },
+        preValidation: refuseOtherFields,
+        schema: {
+          operationId: `${method === 'PUT' ? 'update' : 'patch'}${twin.suffix}`,
+          tags: ['users'],
+          summary: 'Change one’s own record',
+          description:
+            'Takes any of the fields; those left out stay as they are, `null` empties one. A change that changes ' +
+            `nothing moves no timestamp and publishes nothing.${twin.also}`,
+          body: ref(ProfileChangesSchema),
+          response: {
+            200: ref(UserSchema),
+            ...problemResponses('forbidden_field'),
+          },
+        },
+        async handler(request, reply) {
+          return sendJsonText(reply, await change(request))
+        },
+      })
+    }
+  }
+}
+
+/** Fields of the record that have a route of their own, with the checks that they need. */
+const changedElsewhere: Readonly<Record<string, string>> = {
+  email: 'POST /api/v1/auth/profile/email/initiate',
+  username: 'PUT /api/v1/auth/profile/username',
+  phone_number: 'POST /api/v1/auth/profile/phone/initiate',
+  password: 'POST /api/v1/auth/change-password',
+}
+
+/** Fields that nobody sets on themselves. */
+const privileged = new Set([
+  'id',
+  'role',
+  'roles',
+  'is_active',
+  'is_premium',
+  'subscription',
+  'email_verified',
+  'phone_verified',
+  'mfa_enabled',
+  'created_at',
+  'updated_at',
+  'deleted_at',
+])
+
+const refuseOtherFields: preValidationHookHandler = (request, _reply, done) => {
+  const fields = typeof request.body === 'object' && request.body !== null ? Object.keys(request.body) : []
+  const forbidden = fields.filter(field => privileged.has(field))
+  const elsewhere = fields.filter(field => Object.hasOwn(changedElsewhere, field))
+  if (forbidden.length > 0) {
+    done(
+      new ProblemError('forbidden_field', {
+        errors: forbidden.map(field => ({
+          path: `/${field}`,
+          code: 'forbidden_field',
+          message: `${field} can’t be set by its owner`,
+        })),
+      }),
+    )
+  } else if (elsewhere.length > 0) {
+    done(
+      new ProblemError('validation_failed', {
+        errors: elsewhere.map(field => ({
+          path: `/${field}`,
+          code: 'changed_elsewhere',
+          message: `${field} is changed with ${changedElsewhere[field]}`,
+        })),
+      }),
+    )
+  } else done()
+}

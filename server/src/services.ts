@@ -1,0 +1,83 @@
+import type { Logger } from 'pino'
+import type { Config } from './config.ts'
+import type { News } from './db/news.ts'
+import type { Store } from './db/store.ts'
+import type { PasswordHasher } from './hashing/pool.ts'
+import type { Clock } from './lib/clock.ts'
+import { deriveKey } from './lib/secrets.ts'
+import type { AdministratorDeps } from './modules/auth/index.ts'
+import {
+  type ActivityLog,
+  type Authenticator,
+  createActivityLog,
+  createAuthenticator,
+  createKeyRing,
+  createSessions,
+  type KeyRing,
+  type Sessions,
+} from './modules/sessions/index.ts'
+import { createUserReader, type UserReader } from './modules/users/index.ts'
+
+/** What main.ts opens once per process. */
+export type Resources = {
+  config: Config
+  clock: Clock
+  log: Logger
+  store: Store
+  news: News
+  hasher: PasswordHasher
+}
+
+/** What the modules offer each other and the routes. */
+export type Services = AdministratorDeps & {
+  keys: KeyRing
+  users: UserReader
+  activity: ActivityLog
+  authenticator: Authenticator
+  sessions: Sessions
+}
+
+export function createServices({ config, clock, log, store, news, hasher }: Resources): Services {
+  const tokens = {
+    issuer: config.publicUrl,
+    audience: config.publicUrl,
+    lifetime: config.accessTokenMinutes * 60,
+  }
+  const users = createUserReader({ store, news, clock })
+  const keys = createKeyRing({
+    store,
+    news,
+    clock,
+    encryptionKey: config.encryptionKey,
+    algorithm: config.jwtAlgorithm,
+    secret: config.jwtSecretKey,
+    tokenLifetime: tokens.lifetime * 1000,
+  })
+  const activity = createActivityLog({
+    store,
+    written: users.forget,
+    log: (message, error) => log.warn({ err: error }, message),
+  })
+  const authenticator = createAuthenticator({ store, news, keys, clock, tokens, activity })
+  const sessions = createSessions({
+    store,
+    clock,
+    keys,
+    authenticator,
+    tokens,
+    refreshKey: deriveKey(config.encryptionKey, 'refresh tokens'),
+    refreshDays: config.refreshTokenDays,
+  })
+  return {
+    store,
+    clock,
+    hasher,
+    passwordPolicy: config.passwordPolicy,
+    setupKey: deriveKey(config.encryptionKey, 'set-up code'),
+    keys,
+    users,
+    activity,
+    authenticator,
+    sessions,
+  }
+}

@@ -1,0 +1,208 @@
+import { randomBytes } from 'node:crypto'
+import type { InjectOptions } from 'fastify'
+import pg from 'pg'
+import { afterAll } from 'vitest'
+import { buildApp } from '../app.ts'
+import type { Config } from '../config.ts'
+import { createNews } from '../db/news.ts'
+import { createPool, createStore } from '../db/store.ts'
+import { createPasswordHasher, type PasswordHasher } from '../hashing/pool.ts'
+import { createLogger } from '../http/logger.ts'
+import { createMetrics } from '../http/metrics.ts'
+import type { App } from '../http/types.ts'
+import type { Clock } from '../lib/clock.ts'
+import { createServices, type Resources, type Services } from '../services.ts'
+import { createTestDatabase } from './database.ts'
+
+/** A clock that stands still until a test moves it. */
+export type TestClock = Clock & { advance(milliseconds: number): void; set(at: Date): void }
+
+export function createTestClock(start = new Date('2026-01-31T10:00:00.000Z')): TestClock {
+  let at = start.getTime()
+  return {
+    now: () => new Date(at),
+    advance(milliseconds) {
+      at += milliseconds
+    },
+    set(moment) {
+      at = moment.getTime()
+    },
+  }
+}
+
+export const testConfig: Config = {
+  environment: 'development',
+  host: '127.0.0.1',
+  port: 0,
+  publicUrl: 'http://localhost:8000',
+  trustedProxies: [],
+  dataDir: '/nonexistent',
+  databaseUrl: undefined,
+  dbPoolSize: 10,
+  dbMaxOverflow: 20,
+  allowedOrigins: '*',
+  encryptionKey: Buffer.alloc(32, 7),
+  jwtAlgorithm: 'EdDSA',
+  jwtSecretKey: undefined,
+  accessTokenMinutes: 30,
+  refreshTokenDays: 7,
+  passwordPolicy: 'standard',
+  registration: 'open',
+  registrationPrivacy: false,
+  requireVerifiedEmail: false,
+  rateLimits: 'off',
+  metricsToken: undefined,
+  logLevel: 'silent',
+  redisUrl: undefined,
+  rabbitmqUrl: undefined,
+  eraseAfterDays: 30,
+  brandName: 'Roster',
+}
+
+export type Reply = { status: number; headers: Record<string, unknown>; body: any; text: string } // biome-ignore lint/suspicious/noExplicitAny: tests look into replies of every shape
+
+export type TestApp = {
+  app: App
+  clock: TestClock
+  services: Services
+  resources: Resources
+  /** A pool of the test's own, for looking at what is stored. */
+  sql(text: string, values?: unknown[]): Promise<any[]> // biome-ignore lint/suspicious/noExplicitAny: rows of every shape
+  databaseUrl: string
+  request(method: string, url: string, options?: RequestOptions): Promise<Reply>
+  get(url: string, options?: RequestOptions): Promise<Reply>
+  post(url: string, body?: unknown, options?: RequestOptions): Promise<Reply>
+  put(url: string, body?: unknown, options?: RequestOptions): Promise<Reply>
+  delete(url: string, options?: RequestOptions): Promise<Reply>
+  /** Registers a user and signs them in. */
+  signUp(user?: Record<string, unknown>): Promise<SignedUp>
+  /** The same for an administrator. */
+  signUpAdmin(): Promise<SignedUp>
+  stop(): Promise<void>
+}
+
+export type SignedUp = {
+  id: string
+  email: string
+  password: string
+  token: string
+  refresh: string
+  session: string
+}
+
+export type RequestOptions = { token?: string; headers?: Record<string, string>; body?: unknown }
+
+let sharedHasher: PasswordHasher | undefined
+let counter = 0
+
+/**
+ * The service on a database of its own, without a port: requests are injected. Give `databaseUrl` to put a
+ * second process beside the first.
+ */
+export async function startTestApp(
+  options: { config?: Partial<Config>; databaseUrl?: string; clock?: TestClock; newsUrl?: string } = {},
+): Promise<TestApp> {
+  const database = options.databaseUrl
+    ? { url: options.databaseUrl, drop: async () => undefined }
+    : await createTestDatabase()
+  const clock = options.clock ?? createTestClock()
+  const config: Config = { ...testConfig, databaseUrl: database.url, ...options.config }
+  const log = createLogger({ logLevel: 'silent' })
+  const pool = createPool({ url: database.url, size: 4, overflow: 16, onError: () => undefined })
+  const news = createNews({ url: options.newsUrl ?? database.url, log: () => undefined })
+  const store = createStore(pool, news)
+  sharedHasher ??= createPasswordHasher()
+  const resources: Resources = { config, clock, log, store, news, hasher: sharedHasher }
+  const services = createServices(resources)
+  await news.start()
+  await services.keys.start()
+  const undeclared: string[] = []
+  const app = await buildApp({
+    ...resources,
+    services,
+    metrics: createMetrics(),
+    onUndeclaredResponse: problem => void undeclared.push(String(problem)),
+  })
+  await app.ready()
+  const own = new pg.Pool({ connectionString: database.url, max: 4 })
+  own.on('error', () => undefined)
+
+  async function request(method: string, url: string, { token, headers, body }: RequestOptions = {}) {
+    const reply = await app.inject({
+      method: method as InjectOptions['method'] & string, // any method is a test case
+      url,
+      headers: {
+        ...(token && { authorization: `Bearer ${token}` }),
+        ...(body !== undefined && { 'content-type': 'application/json' }),
+        ...headers,
+      },
+      ...(body !== undefined && { payload: JSON.stringify(body) }),
+    })
+    const isJson = String(reply.headers['content-type']).includes('json')
+    return {
+      status: reply.statusCode,
+      headers: reply.headers,
+      body: isJson && reply.body ? JSON.parse(reply.body) : undefined,
+      text: reply.body,
+    }
+  }
+
+  async function signIn(email: string, password: string, id: string): Promise<SignedUp> {
+    const { status, body } = await request('POST', '/api/v1/auth/login', { body: { email, password } })
+    if (status !== 200) throw new Error(`sign-in failed: ${JSON.stringify(body)}`)
+    return {
+      id,
+      email,
+      password,
+      token: body.access_token,
+      refresh: body.refresh_token,
+      session: body.session_id,
+    }
+  }
+
+  async function signUp(user: Record<string, unknown> = {}): Promise<SignedUp> {
+    counter += 1
+    const input = { email: `person${counter}@example.com`, password: 'SecurePass123', ...user }
+    const { status, body } = await request('POST', '/api/v1/auth/register', { body: input })
+    if (status !== 201) throw new Error(`registration failed: ${JSON.stringify(body)}`)
+    return signIn(input.email, input.password, body.id)
+  }
+
+  return {
+    app,
+    clock,
+    services,
+    resources,
+    databaseUrl: database.url,
+    sql: async (text, values) => (await own.query(text, values)).rows,
+    request,
+    get: (url, more) => request('GET', url, more),
+    post: (url, body, more) => request('POST', url, { body, ...more }),
+    put: (url, body, more) => request('PUT', url, { body, ...more }),
+    delete: (url, more) => request('DELETE', url, more),
+    signUp,
+    async signUpAdmin() {
+      const password = 'AdminPass123'
+      const email = `admin-${randomBytes(4).toString('hex')}@example.com`
+      const { createAdministratorByOperator } = await import('../modules/auth/index.ts')
+      const id = await createAdministratorByOperator(services, { email, password })
+      return signIn(email, password, id)
+    },
+    async stop() {
+      await app.close()
+      await services.activity.stop()
+      await news.stop()
+      await pool.end()
+      await own.end()
+      await database.drop()
+      if (undeclared.length > 0) throw new Error(`undeclared replies:\n${undeclared.join('\n')}`)
+    },
+  }
+}
+
+/** {@link startTestApp} for a whole file: stopped after its last test. */
+export async function useTestApp(...options: Parameters<typeof startTestApp>): Promise<TestApp> {
+  const test = await startTestApp(...options)
+  afterAll(() => test.stop())
+  return test
+}
