@@ -1,0 +1,113 @@
+import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
+import { type ProblemCode, ProblemError, problemHeaders, toProblemBody } from './problems.ts'
+
+/**
+ * The problem that an error thrown anywhere below a route is answered with. What is not known becomes
+ * `internal_error`, which says nothing of its cause.
+ */
+export function toProblem(error: unknown): ProblemError {
+  if (error instanceof ProblemError) return error
+  if (isDatabaseUnavailable(error)) return new ProblemError('database_unavailable', { cause: error })
+  return frameworkProblem(error) ?? new ProblemError('internal_error', { cause: error })
+}
+
+/** Sends a problem. The body is complete, so no schema of the route touches it. */
+export function sendProblem(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  problem: ProblemError,
+): FastifyReply {
+  const body = toProblemBody(problem, { requestId: request.id, instance: pathOf(request.raw.url) })
+  return reply
+    .code(problem.status)
+    .headers(problemHeaders(problem))
+    .send(Buffer.from(JSON.stringify(body)))
+}
+
+/**
+ * Whether an error says that the database, not the request or the code, is at fault: connection lost or
+ * refused, waiting or running too long, starting, stopping, read-only or out of resources.
+ */
+export function isDatabaseUnavailable(error: unknown): boolean {
+  if (!(error instanceof Error)) return false
+  const code = 'code' in error && typeof error.code === 'string' ? error.code : ''
+  if (sqlStates.test(code) || networkCodes.has(code) || driverMessages.test(error.message)) return true
+  return error.cause !== undefined && error.cause !== error && isDatabaseUnavailable(error.cause)
+}
+
+/** The path, without the query string: that may hold a token. */
+export function pathOf(url: string | undefined): string {
+  const path = url?.split('?', 1)[0] ?? ''
+  return path.length > 200 ? `${path.slice(0, 200)}…` : path
+}
+
+/**
+ * SQLSTATE (PostgreSQL's appendix A): class 08 connection, 53 resources, 58 system; 57P01–05 shutdown, crash,
+ * starting, dropped; 57014 cancelled by statement_timeout; 55P03 lock_timeout; 25006 read-only; 28 and 3D not
+ * let in; 40001 and 40P01 lost a race that a repetition wins.
+ */
+const sqlStates = /^(08...|53...|58...|57P0[1-5]|57014|55P03|25006|28...|3D000|40001|40P01)$/
+
+const networkCodes = new Set([
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'EPIPE',
+  'ETIMEDOUT',
+])
+
+/** What pg and pg-pool throw without a code. */
+const driverMessages =
+  /^(Connection terminated|timeout exceeded when trying to connect|timeout expired|Query read timeout|Client has encountered a connection error|Cannot use a pool after calling end|Connection ended unexpectedly)/
+
+/** Fastify's own errors, by their codes. */
+const frameworkCodes: Record<string, { code: ProblemCode; detail?: string }> = {
+  FST_ERR_CTP_BODY_TOO_LARGE: { code: 'payload_too_large' },
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: {
+    code: 'unsupported_media_type',
+    detail: 'This route takes application/json.',
+  },
+  FST_ERR_CTP_EMPTY_TYPE: { code: 'unsupported_media_type', detail: 'This route takes application/json.' },
+  FST_ERR_CTP_INVALID_CONTENT_LENGTH: {
+    code: 'bad_request',
+    detail: 'The body is not as long as Content-Length says.',
+  },
+  FST_ERR_BAD_URL: { code: 'bad_request', detail: 'The path is not valid percent-encoded UTF-8.' },
+  FST_ERR_MAX_PARAM_LENGTH: { code: 'uri_too_long' },
+  FST_ERR_NOT_FOUND: { code: 'not_found' },
+  FST_ERR_HANDLER_TIMEOUT: { code: 'service_busy' },
+  FST_ERR_VALIDATION: { code: 'validation_failed' },
+}
+
+/** For errors of the framework and its plugins that the table does not name. */
+const statusCodes: Record<number, ProblemCode> = {
+  401: 'unauthorized',
+  403: 'forbidden',
+  404: 'not_found',
+  406: 'not_acceptable',
+  408: 'request_timeout',
+  409: 'conflict',
+  413: 'payload_too_large',
+  414: 'uri_too_long',
+  415: 'unsupported_media_type',
+  429: 'rate_limited',
+  503: 'service_busy',
+}
+
+function frameworkProblem(error: unknown): ProblemError | undefined {
+  if (!(error instanceof Error)) return undefined
+  const { code, statusCode }: Partial<FastifyError> = error
+  const known = code === undefined ? undefined : frameworkCodes[code]
+  if (known) {
+    return new ProblemError(known.code, {
+      cause: error,
+      ...(known.detail !== undefined && { detail: known.detail }),
+    })
+  }
+  if (statusCode === undefined || statusCode < 400 || statusCode > 599) return undefined
+  const byStatus = statusCodes[statusCode] ?? (statusCode < 500 ? 'bad_request' : undefined)
+  return byStatus && new ProblemError(byStatus, { cause: error })
+}

@@ -1,0 +1,135 @@
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
+import fastify, { LogController } from 'fastify'
+import type { Logger } from 'pino'
+import type { Clock } from '../lib/clock.ts'
+import { createClientAddressReader } from './client-address.ts'
+import { createClientErrorHandler } from './client-errors.ts'
+import { installCors } from './cors.ts'
+import { sendProblem, toProblem } from './errors.ts'
+import type { Metrics } from './metrics.ts'
+import { createNotFoundHandler } from './not-found.ts'
+import { installOpenApi } from './openapi.ts'
+import { ProblemSchema } from './problem-schema.ts'
+import { ProblemError } from './problems.ts'
+import { parseQueryString } from './query-string.ts'
+import { createRateLimiter, type RateLimit, type RateLimitStore } from './rate-limits.ts'
+import { createHeaderWriter, createRequestIds, installRequestContext } from './request-context.ts'
+import { createRequestLog } from './request-log.ts'
+import { installStrictResponses, type OnUndeclared, UndeclaredResponseError } from './responses.ts'
+import { createFinish, installRouteRules } from './route-rules.ts'
+import { apiHeaders } from './security-headers.ts'
+import { installStrictJson, maxBodyBytes } from './strict-json.ts'
+import type { App } from './types.ts'
+import { installValidation } from './validation.ts'
+
+/** What the server needs to know of the configuration. */
+export type ServerConfig = {
+  environment: 'development' | 'production'
+  publicUrl: string
+  trustedProxies: readonly string[]
+  allowedOrigins: '*' | readonly string[]
+  rateLimits: 'off' | Readonly<Record<string, RateLimit>>
+}
+
+export type ServerOptions = {
+  config: ServerConfig
+  clock: Clock
+  log: Logger
+  metrics: Metrics
+  /** Of the OpenAPI document. */
+  version: string
+  /** Where request counts are kept; by default in this process. */
+  rateLimitStore?: RateLimitStore
+  /** For tests: makes undeclared replies fail, and tells of each. */
+  onUndeclaredResponse?: OnUndeclared
+}
+
+/** Milliseconds until a client must have sent its headers, and its whole request. */
+const headersTimeout = 10_000
+const requestTimeout = 20_000
+
+/**
+ * The HTTP server with everything that all routes share: limits, strict parsing and validation, problem
+ * details, request ids, security headers, CORS, request limits, metrics, logs and the OpenAPI document.
+ * Routes are added by the modules; each must declare `config.access`.
+ */
+export function createServer(options: ServerOptions): App {
+  const { config, clock, log, metrics } = options
+  const headers = apiHeaders(config.publicUrl)
+  const writeHeaders = createHeaderWriter(headers)
+  const clientAddress = createClientAddressReader(config.trustedProxies)
+  const strict = options.onUndeclaredResponse !== undefined
+
+  const app: App = fastify({
+    bodyLimit: maxBodyBytes,
+    requestTimeout,
+    connectionTimeout: 120_000,
+    keepAliveTimeout: 65_000,
+    // Requests that arrive while the server drains are answered, with `Connection: close`.
+    return503OnClosing: false,
+    forceCloseConnections: 'idle',
+    http: { headersTimeout, connectionsCheckingInterval: 1000, maxHeaderSize: 16 * 1024 },
+    routerOptions: {
+      caseSensitive: true,
+      ignoreTrailingSlash: true,
+      maxParamLength: 300,
+      querystringParser: text => parseQueryString(text) as Record<string, unknown>,
+    },
+    genReqId: createRequestIds(),
+    logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'request_id' }),
+    clientErrorHandler: createClientErrorHandler(headers),
+    frameworkErrors: (error, request, reply) => {
+      writeHeaders(request.id, reply)
+      sendProblem(request, reply, toProblem(error))
+    },
+  }).withTypeProvider<TypeBoxTypeProvider>()
+  app.log = log
+
+  app.decorateRequest('clientAddress', {
+    getter() {
+      return clientAddress(this.raw)
+    },
+  })
+  app.addSchema(ProblemSchema)
+  installStrictJson(app)
+  installValidation(app, { eager: strict })
+
+  app.setErrorHandler((error, request, reply) => {
+    const problem = strict && error instanceof UndeclaredResponseError ? reveal(error) : toProblem(error)
+    if (problem.status >= 500) {
+      const route = request.routeOptions.url
+      log.error(
+        { err: problem.cause ?? error, request_id: request.id, method: request.method, route },
+        problem.code,
+      )
+    }
+    return sendProblem(request, reply, problem)
+  })
+
+  const rules = {
+    limiter: createRateLimiter({
+      environment: config.environment,
+      rateLimits: config.rateLimits,
+      clock,
+      clientAddress,
+      ...(options.rateLimitStore && { store: options.rateLimitStore }),
+    }),
+    metrics,
+    logRequest: createRequestLog(log),
+  }
+  if (options.onUndeclaredResponse) installStrictResponses(app, options.onUndeclaredResponse)
+  installRouteRules(app, rules)
+  const handleNotFound = createNotFoundHandler(app)
+  installRequestContext(app, { writeHeaders, cors: installCors(app, config.allowedOrigins), log })
+  const limitUnknown = rules.limiter('read')
+  const finishUnknown = createFinish('(none)', '(any)', rules)
+  app.setNotFoundHandler(limitUnknown ? { preHandler: limitUnknown } : {}, (request, reply) => {
+    handleNotFound(request, reply)
+    finishUnknown(request, reply, undefined, () => undefined)
+  })
+  installOpenApi(app, { publicUrl: config.publicUrl, version: options.version })
+  return app
+}
+
+const reveal = (error: Error): ProblemError =>
+  new ProblemError('internal_error', { detail: error.message, cause: error })

@@ -1,0 +1,37 @@
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
+import type {
+  FastifyBaseLogger,
+  FastifyInstance,
+  RawReplyDefaultExpression,
+  RawRequestDefaultExpression,
+  RawServerDefault,
+} from 'fastify'
+import type { RateLimitGroup } from './rate-limits.ts'
+
+/** The server that modules add their routes to. */
+export type App = FastifyInstance<
+  RawServerDefault,
+  RawRequestDefaultExpression,
+  RawReplyDefaultExpression,
+  FastifyBaseLogger,
+  TypeBoxTypeProvider
+>
+
+/**
+ * Who may call a route: anyone; the signed-in user, about their own things; holders of a permission; or anyone,
+ * with the principal filled in where a token is given.
+ */
+export type Access = 'public' | 'self' | { permission: string } | { optional: true }
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** Required: a route without it makes the start fail. */
+    access?: Access
+    /** The limit that the route counts in; by default `read` for GET and HEAD, `write` for the rest. */
+    rateLimit?: RateLimitGroup | false
+  }
+  interface FastifyRequest {
+    /** The client's address, canonical; through a proxy only where that is trusted. */
+    readonly clientAddress: string
+  }
+}
