@@ -1,4 +1,5 @@
 import cookie from '@fastify/cookie'
+import { migrationStatus } from './db/migrate.ts'
 import { addGuard } from './http/guard.ts'
 import type { Metrics } from './http/metrics.ts'
 import type { OnUndeclared } from './http/responses.ts'
@@ -6,6 +7,7 @@ import { createServer } from './http/server.ts'
 import type { App } from './http/types.ts'
 import { authRoutes } from './modules/auth/index.ts'
 import { createBrowserMode, createTokensReply, jwksRoute, sessionRoutes } from './modules/sessions/index.ts'
+import { type Phase, systemRoutes } from './modules/system/index.ts'
 import { userRoutes } from './modules/users/index.ts'
 import type { Resources, Services } from './services.ts'
 import { version } from './version.ts'
@@ -13,13 +15,14 @@ import { version } from './version.ts'
 export type AppDeps = Resources & {
   services: Services
   metrics: Metrics
+  phase: () => Phase
   /** For tests: makes undeclared replies fail, and tells of each. */
   onUndeclaredResponse?: OnUndeclared
 }
 
 /** Every plugin and module of the HTTP service, in order. */
 export async function buildApp(deps: AppDeps): Promise<App> {
-  const { config, clock, log, metrics, services } = deps
+  const { config, clock, log, metrics, services, store } = deps
   const app = createServer({
     config,
     clock,
@@ -33,6 +36,15 @@ export async function buildApp(deps: AppDeps): Promise<App> {
 
   const browserMode = createBrowserMode(app, config)
   const replyWithTokens = createTokensReply({ users: services.users, browserMode })
+  systemRoutes(app, {
+    config,
+    clock,
+    pool: store.pool,
+    metrics,
+    version,
+    phase: deps.phase,
+    migrations: () => migrationStatus(store.pool),
+  })
   jwksRoute(app, '/.well-known/jwks.json', 'jwks', services.keys)
   await app.register(
     async (api: App) => {

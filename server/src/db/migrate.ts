@@ -48,6 +48,18 @@ export async function migrate(
   }
 }
 
+/** How many migrations the database has, and which it lacks. */
+export async function migrationStatus(pool: pg.Pool): Promise<{ applied: number; pending: string[] }> {
+  const migrations = await readMigrations()
+  const client = await pool.connect()
+  try {
+    const names = pending(migrations, await readApplied(client)).map(({ name }) => name)
+    return { applied: migrations.length - names.length, pending: names }
+  } finally {
+    client.release()
+  }
+}
+
 /** pg's own time-out per query, which the pool sets for requests, must not end a long migration. */
 const unlimited = { query_timeout: 2 ** 31 - 1 }
 

@@ -30,6 +30,7 @@ export async function startJobs(options: { url: string; jobs: readonly Job[]; lo
     queryTimeout: 60_000,
     onError: error => log.warn({ err: error }, 'a connection of the job worker broke'),
   })
+  pool.on('connect', client => client.on('error', error => log.warn({ err: error }, 'a job connection broke')))
   const runner: Runner = await run({
     pgPool: pool,
     concurrency: 2,

@@ -121,6 +121,7 @@ export async function startTestApp(
     ...resources,
     services,
     metrics: createMetrics(),
+    phase: () => 'ready',
     onUndeclaredResponse: problem => void undeclared.push(String(problem)),
   })
   await app.ready()

@@ -1,0 +1,164 @@
+import type { AddressInfo } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Logger } from 'pino'
+import { buildApp } from './app.ts'
+import { type Config, configWarnings } from './config.ts'
+import { waitForDatabase } from './db/connect.ts'
+import { migrate } from './db/migrate.ts'
+import { createNews } from './db/news.ts'
+import { createPool, createStore } from './db/store.ts'
+import { createPasswordHasher } from './hashing/pool.ts'
+import { createLogger } from './http/logger.ts'
+import { createMetrics } from './http/metrics.ts'
+import { startJobs } from './jobs/worker.ts'
+import { systemClock } from './lib/clock.ts'
+import { setupCode } from './modules/auth/index.ts'
+import { sessionJobs } from './modules/sessions/index.ts'
+import type { Phase } from './modules/system/index.ts'
+import { createServices, type Services } from './services.ts'
+
+export type Service = {
+  /** Where it listens, e.g. `http://127.0.0.1:8000`. */
+  address: string
+  services: Services
+  /** Takes no new work, finishes what is under way, writes what is in memory, closes everything. */
+  stop(): Promise<void>
+}
+
+/**
+ * Opens everything a process of the service needs, in order, and listens. What was opened is closed again in
+ * the opposite order: by `stop()`, or at once where a later step fails.
+ */
+export async function startService(config: Config, log: Logger): Promise<Service> {
+  const opened = new AsyncDisposableStack()
+  try {
+    return await open(config, log, opened)
+  } catch (error) {
+    await opened.disposeAsync()
+    throw error
+  }
+}
+
+async function open(config: Config, log: Logger, opened: AsyncDisposableStack): Promise<Service> {
+  const clock = systemClock
+  let phase: Phase = 'starting'
+  const url = config.databaseUrl ?? (await startEmbedded(config, log, opened))
+  const pool = createPool({
+    url,
+    size: config.dbPoolSize,
+    overflow: config.dbMaxOverflow,
+    onError: error => log.warn({ err: error }, 'a database connection broke'),
+  })
+  opened.defer(() => pool.end())
+  await waitForDatabase(pool, message => log.info(message))
+  const { applied } = await migrate(pool)
+  if (applied.length > 0) log.info({ migrations: applied }, 'database migrated')
+
+  const news = createNews({ url, log: message => log.warn(message) })
+  opened.defer(() => news.stop())
+  const store = createStore(pool, news)
+  const hasher = createPasswordHasher()
+  opened.defer(() => hasher.stop())
+  const resources = { config, clock, log, store, news, hasher }
+  const services = createServices(resources)
+  await news.start()
+  await services.keys.start()
+
+  const jobs = await startJobs({ url, log, jobs: sessionJobs(services) })
+  opened.defer(() => jobs.stop())
+  services.activity.start()
+  opened.defer(() => services.activity.stop())
+
+  const metrics = createMetrics()
+  metrics.watchPool(() => ({ total: pool.totalCount, idle: pool.idleCount, waiting: pool.waitingCount }))
+  metrics.watchHashing(() => {
+    const { waiting, running } = hasher.load()
+    return { queued: waiting, running }
+  })
+  const app = await buildApp({ ...resources, services, metrics, phase: () => phase })
+  opened.defer(() => app.close())
+  opened.defer(async () => {
+    phase = 'draining'
+    // So long a load balancer may take to see that this process is no longer ready.
+    if (config.environment === 'production') await sleep(3000)
+  })
+  await app.listen({ host: config.host, port: config.port })
+  phase = 'ready'
+  return { address: addressOf(app.server.address()), services, stop: () => opened.disposeAsync() }
+}
+
+async function startEmbedded(config: Config, log: Logger, opened: AsyncDisposableStack): Promise<string> {
+  const { openEmbedded } = await import('./db/embedded.ts')
+  const embedded = await openEmbedded({ dataDir: config.dataDir, mode: 'own', log: line => log.info(line) })
+  opened.defer(() => embedded.stop())
+  return embedded.url
+}
+
+function addressOf(address: AddressInfo | string | null): string {
+  if (address === null || typeof address === 'string') return String(address)
+  const host = address.family === 'IPv6' ? `[${address.address}]` : address.address
+  return `http://${host}:${address.port}`
+}
+
+/** The service as a program: says what to open, and ends on SIGTERM or SIGINT with exit code 0. */
+export async function serve(config: Config, options: { demo?: boolean } = {}): Promise<void> {
+  const log = createLogger(config)
+  for (const warning of configWarnings(config)) log.warn(warning)
+  const service = await startService(config, log)
+  stopOnSignals(service, log)
+  if (options.demo) {
+    const { fillWithDemo } = await import('./demo/fill.ts')
+    await fillWithDemo(service.services, (line: string) => console.log(line))
+  }
+  console.log(await greeting(config, service))
+}
+
+async function greeting(config: Config, { address, services }: Service): Promise<string> {
+  const code = await setupCode(services)
+  return [
+    '',
+    `  Roster is ready at ${config.publicUrl}${config.publicUrl === address ? '' : ` (listening on ${address})`}`,
+    '',
+    `    API documentation  ${config.publicUrl}/docs`,
+    `    Health             ${config.publicUrl}/health`,
+    ...(code === undefined ? [] : setupLines(config, code)),
+    '',
+  ].join('\n')
+}
+
+const setupLines = ({ publicUrl }: Config, code: string): string[] => [
+  '',
+  '  There is no administrator yet. Create the first one, once, with this code:',
+  '',
+  `    ${code}`,
+  '',
+  `    ${publicUrl}/setup?code=${code}`,
+]
+
+/** Milliseconds within which a stop ends, one way or the other. */
+const stopLimit = 28_000
+
+function stopOnSignals(service: Service, log: Logger): void {
+  let stopping = false
+  const stop = (signal: NodeJS.Signals) => {
+    if (stopping) {
+      if (signal === 'SIGINT') process.exit(130)
+      return
+    }
+    stopping = true
+    log.info({ signal }, 'stopping')
+    setTimeout(() => {
+      log.error('not everything ended in time')
+      process.exit(1)
+    }, stopLimit).unref()
+    service.stop().then(
+      () => process.exit(0),
+      error => {
+        log.error({ err: error }, 'stopping failed')
+        process.exit(1)
+      },
+    )
+  }
+  process.on('SIGTERM', stop)
+  process.on('SIGINT', stop)
+}
