@@ -450,6 +450,15 @@ describe('generated secrets', () => {
     expect(configWarnings(load())).toEqual([])
   })
 
+  test('are read, but neither made nor changed, by those who only look', () => {
+    const { encryptionKey } = load()
+    fs.chmodSync(file(), 0o640)
+    const looked = loadConfig({}, { cwd, writeSecrets: false })
+    expect(looked.encryptionKey).toEqual(encryptionKey)
+    expect(configWarnings(looked)).toEqual([expect.stringContaining('open to other users (mode 0640)')])
+    expect(mode(file())).toBe(0o640)
+  })
+
   test.each([
     ['no JSON', '{"ENCRYPTION_KEY": "abc'],
     ['empty', ''],

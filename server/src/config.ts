@@ -16,6 +16,10 @@ export function loadConfig(env: Variables = process.env, options: LoadOptions = 
   return load(env, options)
 }
 
+/** Whether LOG_LEVEL asks for more than people usually want to see, whatever else is wrong with the variables. */
+export const wantsDebugging = (env: Variables = process.env): boolean =>
+  ['debug', 'trace'].includes(env.LOG_LEVEL?.trim().toLowerCase() ?? '')
+
 /** What is doubtful about a loaded configuration, a sentence each; empty for one put together by hand. */
 export const configWarnings = (config: Config): readonly string[] => originsOf(config)?.warnings ?? []
 

@@ -18,7 +18,7 @@ export type LoadOptions = {
   cwd?: string
   /** False leaves `.env` alone. */
   dotenv?: boolean
-  /** False keeps generated secrets in memory and writes nothing, for commands that only look. */
+  /** False writes nothing, for commands that only look: secrets that are made then are forgotten. */
   writeSecrets?: boolean
 }
 
@@ -148,9 +148,8 @@ class Reading {
   }
 
   #secrets(makers: Record<string, () => string>, write: boolean): Readonly<Record<string, string>> {
-    if (!write) return Object.fromEntries(Object.entries(makers).map(([name, make]) => [name, make()]))
     try {
-      const { values, warnings } = keepSecrets(this.#dataDir(), makers)
+      const { values, warnings } = keepSecrets(this.#dataDir(), makers, write)
       this.#warnings.push(...warnings)
       return values
     } catch (error) {

@@ -15,21 +15,30 @@ export const secretsFile = (dataDir: string): string => join(dataDir, 'secrets.j
  * Reads the generated secrets of `dataDir`, and makes those of `generators` first where there are none yet.
  * Processes that do this at the same moment all get the same ones.
  * @param generators how to make each secret, by the name of its variable
+ * @param write false changes nothing on the disk; secrets that are made then are forgotten
  * @throws SecretsFileError
  */
-export function keepSecrets(dataDir: string, generators: Readonly<Record<string, () => string>>): Secrets {
+export function keepSecrets(
+  dataDir: string,
+  generators: Readonly<Record<string, () => string>>,
+  write: boolean,
+): Secrets {
   const file = secretsFile(dataDir)
-  const present = readSecrets(file, Object.keys(generators))
+  const present = readSecrets(file, Object.keys(generators), write)
   if (present) return present
+  if (!write) return { values: makeAll(generators), warnings: [] }
   explained(`${file} can't be written`, () => createSecrets(file, generators))
-  const made = readSecrets(file, Object.keys(generators))
+  const made = readSecrets(file, Object.keys(generators), write)
   if (!made) throw new SecretsFileError(`${file} was removed as soon as it was written`)
   return made
 }
 
+const makeAll = (generators: Readonly<Record<string, () => string>>): Record<string, string> =>
+  Object.fromEntries(Object.entries(generators).map(([name, make]) => [name, make()]))
+
 /** Readers see no file or a whole one, and of several writers the first stays: a link never replaces. */
 function createSecrets(file: string, generators: Readonly<Record<string, () => string>>): void {
-  const values = Object.fromEntries(Object.entries(generators).map(([name, make]) => [name, make()]))
+  const values = makeAll(generators)
   const folder = dirname(file)
   fs.mkdirSync(folder, { recursive: true, mode: 0o700 })
   const draft = `${file}.${randomBytes(6).toString('hex')}.tmp`
@@ -44,11 +53,11 @@ function createSecrets(file: string, generators: Readonly<Record<string, () => s
   }
 }
 
-function readSecrets(file: string, names: readonly string[]): Secrets | undefined {
+function readSecrets(file: string, names: readonly string[], write: boolean): Secrets | undefined {
   const stat = explained(`${file} can't be read`, () => fs.lstatSync(file, { throwIfNoEntry: false }))
   if (!stat) return undefined
   if (!stat.isFile()) throw new SecretsFileError(`${file} is not a regular file`)
-  const warnings = tighten(file, stat)
+  const warnings = tighten(file, stat, write)
   const values = parseSecrets(
     file,
     explained(`${file} can't be read`, () => fs.readFileSync(file, 'utf8')),
@@ -59,9 +68,10 @@ function readSecrets(file: string, names: readonly string[]): Secrets | undefine
   return { values, warnings }
 }
 
-function tighten(file: string, stat: fs.Stats): string[] {
+function tighten(file: string, stat: fs.Stats, write: boolean): string[] {
   if (process.platform === 'win32' || (stat.mode & 0o077) === 0) return []
   const mode = (stat.mode & 0o777).toString(8).padStart(4, '0')
+  if (!write) return [`${file} is open to other users (mode ${mode})`]
   explained(`${file} is open to other users (mode ${mode}) and can't be closed to them`, () =>
     fs.chmodSync(file, 0o600),
   )
