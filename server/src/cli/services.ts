@@ -1,0 +1,31 @@
+import { pino } from 'pino'
+import { migrate } from '../db/migrate.ts'
+import { createNews } from '../db/news.ts'
+import { createStore } from '../db/store.ts'
+import { createPasswordHasher } from '../hashing/pool.ts'
+import { createLogger } from '../http/logger.ts'
+import { systemClock } from '../lib/clock.ts'
+import { createServices, type Services } from '../services.ts'
+import type { Io } from './command.ts'
+import { withDatabase } from './database.ts'
+import { loadConfigFor } from './load-config.ts'
+
+/**
+ * Lends `use` the services that the routes use, on a database of this version's schema, so that a command
+ * does what a request would do: the same rules, the same audit, the same news to running processes.
+ */
+export async function withServices<T>(io: Io, use: (services: Services) => Promise<T>): Promise<T> {
+  const config = loadConfigFor(io)
+  return withDatabase(config, io, async ({ url, pool }) => {
+    await migrate(pool)
+    const news = createNews({ url, log: io.err })
+    const store = createStore(pool, news)
+    const log = createLogger({ logLevel: 'warn' }, pino.destination({ dest: 2, sync: true }))
+    const hasher = createPasswordHasher({ workers: 1 })
+    try {
+      return await use(createServices({ config, clock: systemClock, log, store, news, hasher }))
+    } finally {
+      await hasher.stop()
+    }
+  })
+}
