@@ -34,7 +34,7 @@ const inList = (option: Option): string => `${option.short ? `-${option.short}, 
 const spelled = ({ name, value }: Option): string => (value ? `--${name} ${value}` : `--${name}`)
 
 /** Rows with the first column padded to its longest cell. */
-export function columns(rows: readonly (readonly [string, string])[]): string {
+function columns(rows: readonly (readonly [string, string])[]): string {
   const width = Math.max(...rows.map(([left]) => left.length))
   return rows.map(([left, right]) => `  ${left.padEnd(width)}  ${right}`).join('\n')
 }

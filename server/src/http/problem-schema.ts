@@ -1,7 +1,7 @@
 import { type Static, Type } from 'typebox'
 
 /** One field at fault, in the `errors` of a problem. */
-export const FieldErrorSchema = Type.Object(
+const FieldErrorSchema = Type.Object(
   {
     path: Type.String({
       description:
