@@ -1,4 +1,4 @@
-import { removeDemo as removeDemoUsers } from '../demo/remove.ts'
+import { removeDemoUsers } from '../demo/fill.ts'
 import { exit, type Run } from './command.ts'
 import { withServices } from './services.ts'
 

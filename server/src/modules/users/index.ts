@@ -1,8 +1,10 @@
 export { createUser, type NewUser, readNewUser } from './create-user.ts'
+export { deleteDemoUsers, insertDemoUser } from './demo.ts'
 export { createUserReader, type UserReader } from './reading.ts'
 export {
   type Credential,
   changePasswordHash,
+  countUsers,
   findCredential,
   findForSignIn,
   holdSignInState,

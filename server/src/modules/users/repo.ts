@@ -1,6 +1,6 @@
 import { type Insertable, type Selectable, sql, type Updateable } from 'kysely'
 import type { Db, Tx } from '../../db/store.ts'
-import type { UserCredentialsTable, UsersTable } from '../../db/tables.ts'
+import type { UserActivityTable, UserCredentialsTable, UsersTable } from '../../db/tables.ts'
 
 export type UserRow = Selectable<UsersTable> & {
   last_login_at: Date | null
@@ -139,4 +139,22 @@ export async function recordActivity(db: Db, seen: readonly { userId: string; at
     )
     update user_activity a set last_activity_at = greatest(a.last_activity_at, locked.at)
     from locked where a.user_id = locked.user_id`.execute(db)
+}
+
+export async function updateActivity(
+  trx: Tx,
+  userId: string,
+  activity: Updateable<UserActivityTable>,
+): Promise<void> {
+  await trx.updateTable('user_activity').set(activity).where('user_id', '=', userId).execute()
+}
+
+export async function countUsers(db: Db): Promise<number> {
+  const { rows } = await sql<{ n: number }>`select count(*)::int as n from users`.execute(db)
+  return rows[0]?.n ?? 0
+}
+
+export async function deleteDemoRows(trx: Tx): Promise<string[]> {
+  const rows = await trx.deleteFrom('users').where('is_demo', '=', true).returning('id').execute()
+  return rows.map(({ id }) => id)
 }

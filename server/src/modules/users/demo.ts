@@ -1,0 +1,43 @@
+import type { Insertable } from 'kysely'
+import type { Tx } from '../../db/store.ts'
+import type { UserActivityTable, UsersTable } from '../../db/tables.ts'
+import { uuidv7 } from '../../lib/ids.ts'
+import { emailKey, usernameKey } from '../../lib/text.ts'
+import { appendEvent } from '../events/index.ts'
+import { deleteDemoRows, insertUser, updateActivity } from './repo.ts'
+
+type DemoUser = Omit<Insertable<UsersTable>, 'id' | 'username_key' | 'email_key' | 'is_demo'> &
+  Pick<Insertable<UserActivityTable>, 'login_count' | 'last_login_at'> & { passwordHash: string }
+
+/** Inserts a user who is marked as demo, with the event by which other services learn of every user. */
+export async function insertDemoUser(
+  trx: Tx,
+  { passwordHash, login_count = 0, last_login_at = null, ...user }: DemoUser,
+): Promise<void> {
+  const id = uuidv7(user.created_at)
+  const keys = { username_key: usernameKey(user.username), email_key: emailKey(user.email) ?? '' }
+  await insertUser(trx, { ...user, ...keys, id, is_demo: true }, { password_hash: passwordHash })
+  await updateActivity(trx, id, { login_count, last_login_at, last_activity_at: last_login_at })
+  await appendEvent(trx, user.created_at, {
+    type: 'user.registered',
+    userId: id,
+    data: {
+      userId: id,
+      email: user.email,
+      username: user.username,
+      fullName: user.full_name,
+      isActive: user.is_active,
+      emailVerified: user.email_verified_at !== null,
+      createdAt: user.created_at.toISOString(),
+    },
+  })
+}
+
+/** Deletes every demo user, with an event for each. Returns their ids. */
+export async function deleteDemoUsers(trx: Tx, at: Date): Promise<string[]> {
+  const ids = await deleteDemoRows(trx)
+  for (const userId of ids) {
+    await appendEvent(trx, at, { type: 'user.erased', userId, data: { userId, erasedAt: at.toISOString() } })
+  }
+  return ids
+}
