@@ -136,6 +136,19 @@ describe('roster keys rotate', () => {
   })
 })
 
+test('roster demo remove removes demo users, leaves the others, and counts', async () => {
+  await query(`insert into users (id, username, username_key, email, email_key, created_at, is_demo)
+    select gen_random_uuid(), name, name, name || '@demo.example', name || '@demo.example', now(), name <> 'real'
+    from unnest('{demo-a,demo-b,real}'::text[]) name`)
+  expect(await roster(['demo', 'remove'], { env, cwd })).toMatchObject({
+    code: 0,
+    out: 'Removed 2 demo users.\n',
+  })
+  expect(await query(`select username from users where email like '%@demo.example'`)).toEqual([
+    { username: 'real' },
+  ])
+})
+
 describe('roster doctor', () => {
   test('finds nothing wrong with a healthy installation', async () => {
     await roster(['migrate'], { env, cwd })
