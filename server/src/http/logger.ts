@@ -41,13 +41,20 @@ export function createLogger(config: { logLevel: string }, destination?: Destina
     level: config.logLevel,
     base: null,
     timestamp: pino.stdTimeFunctions.isoTime,
+    // The formatter below has described errors already; pino's own serialiser would add their fields again.
+    serializers: { err: (described: unknown) => described },
     formatters: {
       level: (label: string) => ({ level: label }),
       log: (fields: Record<string, unknown>) => redactFields(fields, 0),
-      bindings: (fields: Record<string, unknown>) => redactFields(fields, 0),
     },
   }
-  return destination === undefined ? pino(options) : pino(options, destination)
+  const logger = destination === undefined ? pino(options) : pino(options, destination)
+  // pino formats no bound fields; children inherit this method.
+  const bind = logger.child
+  logger.child = function child(this: Logger, bindings: Record<string, unknown>, childOptions?: object) {
+    return bind.call(this, redactFields(bindings, 0), childOptions)
+  } as typeof bind // its type has parameters for custom levels, of which there are none
+  return logger
 }
 
 /** An error's `code` is a cause, not a secret: it is kept under `err`. */

@@ -51,6 +51,9 @@ function watch(registry: Registry, name: string, help: string, read: () => Recor
   })
 }
 
+const name = 'http_request_duration_seconds'
+const help = 'Seconds from the arrival of a request to its reply, by method, route pattern and status.'
+
 type Cell = { labels: { method: string; route: string; status: string }; buckets: Float64Array; sum: number }
 
 type Label = 'method' | 'route' | 'status'
@@ -64,8 +67,8 @@ class RouteDurations extends Histogram<Label> {
 
   constructor(registry: Registry) {
     super({
-      name: 'http_request_duration_seconds',
-      help: 'Seconds from the arrival of a request to its reply, by method, route pattern and status.',
+      name,
+      help,
       labelNames: ['method', 'route', 'status'],
       buckets: bounds,
       registers: [registry],
@@ -92,19 +95,14 @@ class RouteDurations extends Histogram<Label> {
     }
   }
 
-  override async get(): ReturnType<Histogram<Label>['get']> {
-    const metric = await super.get()
-    return { ...metric, values: this.#cells.flatMap(cell => samples(metric.name, cell)) }
-  }
-
-  /** What the registry prefers over `get`; it is not in prom-client's types. */
-  getForPromString(): ReturnType<Histogram<Label>['get']> {
-    return this.get()
+  /** Where prom-client reads a metric's samples, for `get` as well; it is not in its types. */
+  async getForPromString() {
+    return { name, help, type: 'histogram', aggregator: 'sum', values: this.#cells.flatMap(samples) }
   }
 }
 
 /** Cumulative buckets, sum and count, as the exposition format wants them. */
-function samples(name: string, { labels, buckets, sum }: Cell) {
+function samples({ labels, buckets, sum }: Cell) {
   let count = 0
   const cumulative = [...buckets].map((value, index) => {
     count += value

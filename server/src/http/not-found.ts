@@ -35,7 +35,8 @@ function methodsOf(path: string, known: Iterable<KnownPath>): string[] {
   return [...methods].sort()
 }
 
-const segmentsOf = (path: string): string[] => path.split('/').filter(segment => segment !== '')
+/** A slash at the end makes no difference; one more in the middle does, as it does to the router. */
+const segmentsOf = (path: string): string[] => path.slice(1).replace(/\/$/, '').split('/')
 
 function matches(pattern: readonly string[], segments: readonly string[]): boolean {
   const isPrefix = pattern.at(-1) === '*'

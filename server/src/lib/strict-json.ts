@@ -31,7 +31,7 @@ export const maxJsonDepth = 16
  * refuses what has no honest use here: NUL characters, which PostgreSQL cannot store, keys that reach for a
  * prototype, and nesting beyond `maxJsonDepth`.
  *
- * One native parse and one linear scan: about 2 µs for a sign-in body, 0.3 ms for 100 KiB.
+ * One native parse and one linear scan: about 1 µs for a sign-in body, under 1 ms for 100 KiB.
  * @throws {StrictJsonError}
  */
 export function parseStrictJson(bytes: Buffer, maxDepth = maxJsonDepth): unknown {
@@ -177,7 +177,7 @@ function invalidUtf8(bytes: Buffer): StrictJsonError {
   return new StrictJsonError('invalid_utf8', pointerOf(frames), 'Must be valid UTF-8.')
 }
 
-/** Bisects: a prefix is good when it, or it without up to three bytes of a cut character, is valid. */
+/** Bisects for a prefix that is valid but for a character cut at its end, then drops what was cut. */
 function firstInvalidByte(bytes: Buffer): number {
   let good = 0
   let bad = bytes.length
@@ -187,6 +187,7 @@ function firstInvalidByte(bytes: Buffer): number {
     if (prefixIsGood) good = middle
     else bad = middle
   }
+  while (!isUtf8(bytes.subarray(0, good))) good--
   return good
 }
 

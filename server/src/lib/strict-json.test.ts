@@ -1,0 +1,140 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { maxJsonDepth, parseStrictJson, StrictJsonError } from './strict-json.ts'
+
+const parse = (text: string) => parseStrictJson(Buffer.from(text))
+
+function refusal(body: string | Buffer): { fault: string; pointer: string } {
+  try {
+    parseStrictJson(Buffer.from(body))
+  } catch (error) {
+    if (error instanceof StrictJsonError) return { fault: error.fault, pointer: error.pointer }
+    throw error
+  }
+  throw new Error('accepted')
+}
+
+describe('strict JSON', () => {
+  test('reads what JSON.stringify writes', () => {
+    fc.assert(
+      fc.property(fc.jsonValue({ maxDepth: 6 }), value => {
+        const text = JSON.stringify(value)
+        if (!/\\u0000|__proto__|\\ud/i.test(text)) expect(parse(text)).toEqual(JSON.parse(text))
+      }),
+    )
+  })
+
+  test('reads any bytes or refuses them with its own error, and never otherwise', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 60 }), bytes => {
+        try {
+          parseStrictJson(Buffer.from(bytes))
+        } catch (error) {
+          expect(error).toBeInstanceOf(StrictJsonError)
+        }
+      }),
+    )
+  })
+
+  test('accepts exactly what JSON.parse accepts, but for the five things it refuses on purpose', () => {
+    const token = fc.constantFrom(
+      '{',
+      '}',
+      '[',
+      ']',
+      ',',
+      ':',
+      '"a"',
+      '"b"',
+      '1',
+      'null',
+      ' ',
+      '"\\n"',
+      '"\\""',
+    )
+    fc.assert(
+      fc.property(fc.array(token, { maxLength: 14 }), tokens => {
+        const text = tokens.join('')
+        let isJson = true
+        try {
+          JSON.parse(text)
+        } catch {
+          isJson = false
+        }
+        try {
+          parse(text)
+          expect(isJson).toBe(true)
+        } catch (error) {
+          expect(error).toBeInstanceOf(StrictJsonError)
+          if (isJson) expect(error).toHaveProperty('fault', 'duplicate_key')
+        }
+      }),
+      { numRuns: 2000 },
+    )
+  })
+
+  test.each([
+    ['a key that comes twice', '{"a":1,"b":{"c":1,"c":2}}', 'duplicate_key', '/b/c'],
+    ['a key that comes twice, once escaped', '{"a":1,"\\u0061":2}', 'duplicate_key', '/a'],
+    ['a key that comes twice in a list', '[{"a":1},{"a":1,"a":1}]', 'duplicate_key', '/1/a'],
+    ['__proto__', '{"x":{"__proto__":{"admin":true}}}', 'forbidden_key', '/x/__proto__'],
+    ['__proto__ in escapes', '{"\\u005f_proto__":1}', 'forbidden_key', '/__proto__'],
+    ['constructor.prototype', '{"constructor":{"prototype":{}}}', 'forbidden_key', '/constructor/prototype'],
+    ['NUL in a value', '{"email":"a\\u0000b"}', 'nul_character', '/email'],
+    ['NUL in a list', '{"skills":["a","\\u0000"]}', 'nul_character', '/skills/1'],
+    ['half a surrogate pair', '{"name":"\\ud83d"}', 'lone_surrogate', '/name'],
+    ['the pair in the wrong order', '{"name":"\\ude00\\ud83d"}', 'lone_surrogate', '/name'],
+    ['a key with a slash', '{"a/b":{"~":"\\u0000"}}', 'nul_character', '/a~1b/~0'],
+    ['text that is no JSON', '{"a":}', 'invalid_json', ''],
+    ['two values', '{} {}', 'invalid_json', ''],
+    ['a comment', '{/* */}', 'invalid_json', ''],
+    ['NaN', '{"a":NaN}', 'invalid_json', ''],
+  ])('refuses %s and says where', (_name, text, fault, pointer) => {
+    expect(refusal(text)).toEqual({ fault, pointer })
+  })
+
+  test('accepts a proper surrogate pair, escaped quotes and backslashes', () => {
+    expect(parse('{"a":"\\ud83d\\ude00","b":"\\\\","c":"\\"{[,:"}')).toEqual({ a: '😀', b: '\\', c: '"{[,:' })
+  })
+
+  test('a sibling of the same name in another object is no duplicate', () => {
+    expect(parse('{"a":{"x":1},"b":{"x":1},"x":[{"x":1},{"x":2}]}')).toBeTruthy()
+  })
+
+  test('accepts 16 levels and refuses the 17th, however many follow', () => {
+    const nested = (depth: number) => '['.repeat(depth) + ']'.repeat(depth)
+    expect(parse(nested(maxJsonDepth))).toBeTruthy()
+    expect(refusal(nested(maxJsonDepth + 1)).fault).toBe('too_deep')
+    expect(refusal(nested(50_000)).fault).toBe('too_deep')
+    expect(refusal(`${'{"a":'.repeat(17)}1${'}'.repeat(17)}`).fault).toBe('too_deep')
+  })
+
+  test('refuses invalid UTF-8 and names the field, raw surrogates and overlong forms included', () => {
+    for (const bytes of [[0xff], [0xc0, 0x80], [0xed, 0xa0, 0x80], [0xf4, 0x90, 0x80, 0x80], [0xe2, 0x82]]) {
+      const body = Buffer.concat([
+        Buffer.from('{"ok":"é","naïve":["x","a'),
+        Buffer.from(bytes),
+        Buffer.from('"]}'),
+      ])
+      expect(refusal(body)).toEqual({ fault: 'invalid_utf8', pointer: '/naïve/1' })
+    }
+  })
+
+  test('takes less than 50 ms for the worst 100 KiB', () => {
+    const worst = [
+      `{${Array.from({ length: 9000 }, (_, n) => `"k${n}":1`).join(',')}}`,
+      `["${'\\u0041'.repeat(16_000)}"]`,
+      `[${'"",'.repeat(30_000)}""]`,
+      '['.repeat(100_000),
+    ]
+    for (const text of worst) {
+      const start = performance.now()
+      try {
+        parse(text)
+      } catch (error) {
+        expect(error).toBeInstanceOf(StrictJsonError)
+      }
+      expect(performance.now() - start).toBeLessThan(50)
+    }
+  })
+})
