@@ -76,13 +76,23 @@ function writeStamp() {
 
 /** What the installed dependencies depend on. The ABI is the pinned Node's, and so follows from the lock file. */
 function stamp() {
-  const hash = createHash('sha256').update(`${process.platform} ${process.arch}\0`)
-  const manifest = fs.readFileSync(path.join(root, 'package.json'), 'utf8')
-  const workspaces = JSON.parse(manifest).workspaces.map(name => `${name}/package.json`)
-  for (const file of ['package-lock.json', 'package.json', ...workspaces]) {
-    hash.update(readOr(path.join(root, file), '')).update('\0')
-  }
-  return hash.digest('hex')
+  const manifest = readManifest('.')
+  const wanted = ['.', ...manifest.workspaces].map(readManifest).map(wantedBy)
+  return createHash('sha256')
+    .update(JSON.stringify([process.platform, process.arch, wanted]))
+    .update(fs.readFileSync(path.join(root, 'package-lock.json')))
+    .digest('hex')
+}
+
+/** A changed script or description installs nothing. */
+function wantedBy(manifest) {
+  const { dependencies, devDependencies, optionalDependencies, overrides, workspaces, allowScripts } =
+    manifest
+  return { dependencies, devDependencies, optionalDependencies, overrides, workspaces, allowScripts }
+}
+
+function readManifest(folder) {
+  return JSON.parse(readOr(path.join(root, folder, 'package.json'), '{}'))
 }
 
 function npm(args, lock) {
