@@ -1,18 +1,17 @@
 import { randomBytes } from 'node:crypto'
 import { readFileSync, statSync } from 'node:fs'
-import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { sendPage } from './security-headers.ts'
-
-const { resolve } = createRequire(import.meta.url)
 
 type Asset = { file: () => string; type: string; rewrite?: (text: string) => string }
 
 const script = 'text/javascript; charset=utf-8'
 const style = 'text/css; charset=utf-8'
 
-const swaggerFile = (name: string) => () => join(dirname(resolve('@fastify/swagger-ui')), 'static', name)
+const swaggerFile = (name: string) => () =>
+  join(dirname(fileURLToPath(import.meta.resolve('@fastify/swagger-ui'))), 'static', name)
 
 /** Files of the two packages, read from the disk when a browser asks: at rest they cost no memory. */
 const assets: Record<string, Asset> = {
@@ -20,7 +19,7 @@ const assets: Record<string, Asset> = {
   '/docs/swagger-ui-bundle.js': { file: swaggerFile('swagger-ui-bundle.js'), type: script },
   '/docs/favicon-32x32.png': { file: swaggerFile('favicon-32x32.png'), type: 'image/png' },
   '/redoc/redoc.standalone.js': {
-    file: () => resolve('redoc/bundles/redoc.standalone.js'),
+    file: () => fileURLToPath(import.meta.resolve('redoc/bundles/redoc.standalone.js')),
     type: script,
     // ReDoc's footer loads its logo from its maker's host; here no page asks anybody else for anything.
     rewrite: text => text.replaceAll('https://cdn.redoc.ly/redoc/logo-mini.svg', 'data:,'),

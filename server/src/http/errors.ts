@@ -28,7 +28,7 @@ export function sendProblem(
  * Whether an error says that the database, not the request or the code, is at fault: connection lost or
  * refused, waiting or running too long, starting, stopping, read-only or out of resources.
  */
-export function isDatabaseUnavailable(error: unknown): boolean {
+function isDatabaseUnavailable(error: unknown): boolean {
   if (!(error instanceof Error)) return false
   const code = 'code' in error && typeof error.code === 'string' ? error.code : ''
   if (sqlStates.test(code) || networkCodes.has(code) || driverMessages.test(error.message)) return true

@@ -1,6 +1,5 @@
 import swagger from '@fastify/swagger'
 import type { FastifyInstance } from 'fastify'
-import type { OpenAPIV3_1 } from 'openapi-types'
 import { installDocumentationPages } from './documentation-pages.ts'
 
 export type OpenApiOptions = { publicUrl: string; version: string }
@@ -48,10 +47,13 @@ export function installOpenApi(app: FastifyInstance, { publicUrl, version }: Ope
   installDocumentationPages(app)
 }
 
+/** What the plugin makes, less the Swagger 2 and the text that it could make as well. */
+export type ApiDocument = Extract<ReturnType<FastifyInstance['swagger']>, { openapi: string }>
+
 /** The document as an object, for `openapi.json` in the repository; only after `app.ready()`. */
-export function apiDocument(app: FastifyInstance): OpenAPIV3_1.Document {
+export function apiDocument(app: FastifyInstance): ApiDocument {
   // The plugin's type is the union of all versions; `openapi: '3.1.0'` above settles which one it makes.
-  return app.swagger() as OpenAPIV3_1.Document
+  return app.swagger() as ApiDocument
 }
 
 type Documented = Parameters<NonNullable<swagger.FastifyDynamicSwaggerOptions['transform']>>[0]['schema']

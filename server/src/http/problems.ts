@@ -52,6 +52,28 @@ export const problems = {
     title: 'Username unchanged',
     description: 'The new username is the present one. Nothing was changed, and no waiting time begins.',
   },
+  email_unchanged: {
+    status: 400,
+    title: 'E-mail address unchanged',
+    description: 'The new e-mail address is the present one. Nothing was sent or changed.',
+  },
+  phone_unchanged: {
+    status: 400,
+    title: 'Phone number unchanged',
+    description: 'The new phone number is the present one, and it is verified. Nothing was sent or changed.',
+  },
+  invalid_code: {
+    status: 400,
+    title: 'Invalid code',
+    description:
+      'The one-time code is wrong, expired or used, was replaced by a newer one, or belongs to another purpose or address. A code lives for 10 minutes and takes 5 tries.',
+  },
+  invalid_link: {
+    status: 400,
+    title: 'Invalid link',
+    description:
+      'The token of the link is wrong, expired or used, or was made for something else. Ask for a new mail.',
+  },
   unauthorized: {
     status: 401,
     title: 'Sign-in required',
@@ -203,6 +225,20 @@ export const problems = {
     description:
       'Too many sign-ins for this account, or from this address, failed in a row; the reply is the same whether the account exists or not. Wait as long as `Retry-After` says, or reset the password.',
     retryAfter: 30,
+  },
+  otp_quota_exceeded: {
+    status: 429,
+    title: 'Too many codes sent',
+    description:
+      'This address was sent as many codes and links as it may be in an hour or a day (`OTP_HOURLY_LIMIT`, `OTP_DAILY_LIMIT`). Use the latest one, or wait as long as `Retry-After` says.',
+    retryAfter: 3600,
+  },
+  otp_cooldown: {
+    status: 429,
+    title: 'Too many wrong codes',
+    description:
+      'Three wrong codes were given for this address. For 15 minutes it is sent none and none is accepted; links still work. Wait as long as `Retry-After` says.',
+    retryAfter: 900,
   },
   headers_too_large: {
     status: 431,

@@ -15,7 +15,7 @@ const perMinute = (max: number): RateLimit => ({ max, windowMs: 60_000 })
  * taking the service for itself. Guessing is held down elsewhere: lockout and code quotas are exact, live in
  * PostgreSQL and cannot be switched off.
  */
-export const rateLimitGroups = {
+const rateLimitGroups = {
   read: { development: perMinute(60_000), production: perMinute(1200) },
   write: { development: perMinute(10_000), production: perMinute(300) },
   search: { development: perMinute(6000), production: perMinute(120) },
@@ -31,7 +31,7 @@ export const rateLimitGroups = {
 
 export type RateLimitGroup = keyof typeof rateLimitGroups
 
-export const isRateLimitGroup = (name: string): name is RateLimitGroup => Object.hasOwn(rateLimitGroups, name)
+const isRateLimitGroup = (name: string): name is RateLimitGroup => Object.hasOwn(rateLimitGroups, name)
 
 /** A client's count in the present window. */
 export type Hit = {

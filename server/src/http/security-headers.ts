@@ -32,7 +32,7 @@ export type PageNeeds = {
  * The policy of a page: scripts and styles from files of this service alone, no inline script at all, no
  * outside host, no frames around it.
  */
-export function pagePolicy({ styleNonce, blobWorkers }: PageNeeds = {}): string {
+function pagePolicy({ styleNonce, blobWorkers }: PageNeeds = {}): string {
   return [
     "default-src 'none'",
     "script-src 'self'",

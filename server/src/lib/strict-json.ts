@@ -48,7 +48,7 @@ export function parseStrictJson(bytes: Buffer, maxDepth = maxJsonDepth): unknown
 }
 
 /** Whether a text has half of a UTF-16 pair: it has no UTF-8 form, and no database column takes it. */
-export const hasLoneSurrogate = (text: string): boolean => !text.isWellFormed()
+const hasLoneSurrogate = (text: string): boolean => !text.isWellFormed()
 
 /** One object or array that the scan is inside of. */
 type Frame = {
