@@ -1,11 +1,11 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import fs from 'node:fs'
-import os from 'node:os'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { temporaryFolder } from '../testing/temporary-folder.ts'
 import { chooseAccount, unprivilegedAccount } from './embedded/account.ts'
 import { findBinaries } from './embedded/binaries.ts'
 import { isAlive, prepareCluster } from './embedded/cluster.ts'
@@ -15,7 +15,8 @@ import { type Embedded, openEmbedded } from './embedded.ts'
 const isRoot = process.getuid?.() === 0
 const open: Embedded[] = []
 const children: ChildProcess[] = []
-const shared = path.join(fs.mkdtempSync(path.join(os.tmpdir(), 'roster-embedded-')), 'data')
+const temporary = temporaryFolder()
+const shared = path.join(temporary.folder, 'data')
 let parent: string
 let dataDir: string
 let lines: string[]
@@ -26,10 +27,10 @@ beforeAll(async () => {
   await (await start()).stop()
 })
 
-afterAll(() => fs.rmSync(path.dirname(shared), { recursive: true, force: true }))
+afterAll(() => temporary.remove())
 
 beforeEach(() => {
-  parent = fs.mkdtempSync(path.join(os.tmpdir(), 'roster-embedded-'))
+  parent = fs.mkdtempSync(path.join(temporary.folder, 'test-'))
   dataDir = path.join(parent, 'data')
   lines = []
 })
@@ -303,7 +304,7 @@ describe.runIf(isRoot)('as root', () => {
       verbatimSymlinks: true,
     })
     fs.chmodSync(path.dirname(hidden), 0o700)
-    fs.chmodSync(parent, 0o755)
+    for (const folder of [temporary.folder, parent]) fs.chmodSync(folder, 0o755)
     const cache = path.join(parent, 'cache')
     for (let round = 0; round < 2; round++) {
       const found = await findBinaries(account, line => lines.push(line), { native: hidden, cache })

@@ -1,11 +1,7 @@
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
-import fs from 'node:fs'
-import os from 'node:os'
-import path from 'node:path'
 import { prepareCluster } from '../db/embedded/cluster.ts'
 import { startPostmaster } from '../db/embedded/postmaster.ts'
 import { connectionUrl } from '../db/embedded.ts'
+import { temporaryFolder } from './temporary-folder.ts'
 
 /**
  * One throw-away PostgreSQL for a whole test run, in the system's temporary folder: no fsync, 300
@@ -13,10 +9,9 @@ import { connectionUrl } from '../db/embedded.ts'
  * It is removed by `stop()`, and as well when this process ends in any other way.
  */
 export async function startTestCluster(): Promise<{ adminUrl: string; stop(): Promise<void> }> {
-  const home = fs.mkdtempSync(path.join(os.tmpdir(), 'roster-test-'))
-  const remover = startRemover(home)
+  const { folder, remove } = temporaryFolder()
   try {
-    const cluster = await prepareCluster(home, () => {}, { sync: false })
+    const cluster = await prepareCluster(folder, () => {}, { sync: false })
     const { port } = await startPostmaster(cluster, {
       settings: {
         fsync: 'off',
@@ -29,34 +24,10 @@ export async function startTestCluster(): Promise<{ adminUrl: string; stop(): Pr
     })
     return {
       adminUrl: connectionUrl('postgres', cluster.passwords, { host: cluster.folder, port }),
-      stop: remover.finish,
+      stop: remove,
     }
   } catch (error) {
-    await remover.finish()
+    await remove()
     throw error
-  }
-}
-
-/** A shell that waits for the end of its input, which comes with the end of this process, even by kill -9. */
-function startRemover(home: string): { finish(): Promise<void> } {
-  const script = `
-    read -r line
-    pid=$(head -n 1 "$0/postgres/postmaster.pid" 2>/dev/null) && kill -QUIT "$pid" 2>/dev/null
-    for _ in 1 2 3 4 5 6 7 8 9 10; do
-      [ -e "$0/postgres/postmaster.pid" ] || break
-      sleep 0.1
-    done
-    rm -rf "$0" || { sleep 1; rm -rf "$0"; }`
-  const shell = spawn('/bin/sh', ['-c', script, home], {
-    detached: true,
-    stdio: ['pipe', 'ignore', 'ignore'],
-  })
-  shell.unref()
-  return {
-    async finish() {
-      shell.ref()
-      shell.stdin.end()
-      if (shell.exitCode === null) await once(shell, 'exit')
-    },
   }
 }
