@@ -80,6 +80,7 @@ export function createNews(options: { url: string; log: (message: string) => voi
       next.end().catch(() => undefined)
       throw error
     }
+    if (stopped) return void next.end().catch(() => undefined)
     client = next
     for (const listener of listeners) listener.missed()
     heardUntil = asked

@@ -49,6 +49,9 @@ export function createPool({ url, size, overflow, queryTimeout = 4500, onError }
     keepAlive: true,
   })
   pool.on('error', onError)
+  // The pool listens to idle connections only: one that breaks in use would otherwise end the process. Its
+  // query fails all the same.
+  pool.on('connect', client => client.on('error', () => undefined))
   return pool
 }
 

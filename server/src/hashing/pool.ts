@@ -109,6 +109,7 @@ export function createPasswordHasher(
     load: () => ({ waiting: queue.length, running: [...workers].filter(({ task }) => task).length }),
     async stop() {
       stopped = true
+      for (const { reject } of queue.splice(0)) reject(new ProblemError('shutting_down', { retryAfter: 5 }))
       await Promise.all([...workers].map(({ child }) => ended(child)))
     },
   }
@@ -118,6 +119,6 @@ function ended(child: ChildProcess): Promise<void> {
   return new Promise(resolve => {
     if (child.exitCode !== null || child.signalCode !== null) return resolve()
     child.once('exit', () => resolve())
-    child.disconnect()
+    if (child.connected) child.disconnect()
   })
 }

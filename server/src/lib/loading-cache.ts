@@ -7,17 +7,20 @@ export type LoadingCache<V extends object> = {
   get(key: string): Promise<V | undefined>
   /** Forgets a key, and what is being loaded for it: that may have been read before the change. */
   drop(key: string): void
+  /** Lets nothing that is being loaded now be kept: for a change that may concern any of it. */
+  dropLoads(): void
   clear(): void
 }
 
 /**
  * At most `max` values, each for at most `ttl` milliseconds. `load` answers undefined where there is nothing,
- * which is not remembered. `onDrop` sees each value that leaves.
+ * which is not remembered. `onKeep` sees each value that stays, `onDrop` each that leaves.
  */
 export function loadingCache<V extends object>(options: {
   max: number
   ttl: number
   load: (key: string) => Promise<V | undefined>
+  onKeep?: (value: V) => void
   onDrop?: (value: V) => void
 }): LoadingCache<V> {
   const values = new LRUCache<string, V>({
@@ -32,7 +35,10 @@ export function loadingCache<V extends object>(options: {
       value => {
         if (loads.get(key) === mine) {
           loads.delete(key)
-          if (value) values.set(key, value)
+          if (value) {
+            values.set(key, value)
+            options.onKeep?.(value)
+          }
         }
         return value
       },
@@ -54,6 +60,7 @@ export function loadingCache<V extends object>(options: {
       loads.delete(key)
       values.delete(key)
     },
+    dropLoads: () => loads.clear(),
     clear() {
       loads.clear()
       values.clear()

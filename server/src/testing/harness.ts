@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import type { InjectOptions } from 'fastify'
 import pg from 'pg'
+import type { Logger } from 'pino'
 import { afterAll } from 'vitest'
 import { buildApp } from '../app.ts'
 import type { Config } from '../config.ts'
@@ -56,6 +57,8 @@ export const testConfig: Config = {
   redisUrl: undefined,
   rabbitmqUrl: undefined,
   eraseAfterDays: 30,
+  otpHourlyLimit: 20,
+  otpDailyLimit: 100,
   brandName: 'Roster',
 }
 
@@ -73,7 +76,10 @@ export type TestApp = {
   get(url: string, options?: RequestOptions): Promise<Reply>
   post(url: string, body?: unknown, options?: RequestOptions): Promise<Reply>
   put(url: string, body?: unknown, options?: RequestOptions): Promise<Reply>
+  patch(url: string, body?: unknown, options?: RequestOptions): Promise<Reply>
   delete(url: string, options?: RequestOptions): Promise<Reply>
+  /** Signs a registered user in once more. */
+  signIn(user: Pick<SignedUp, 'email' | 'password' | 'id'>): Promise<SignedUp>
   /** Registers a user and signs them in. */
   signUp(user?: Record<string, unknown>): Promise<SignedUp>
   /** The same for an administrator. */
@@ -92,27 +98,40 @@ export type SignedUp = {
 
 export type RequestOptions = { token?: string; headers?: Record<string, string>; body?: unknown }
 
-let sharedHasher: PasswordHasher | undefined
 let counter = 0
+let theHasher: PasswordHasher | undefined
+
+/** One for all tests of a file: its processes are not started again for each. */
+function sharedHasher(): PasswordHasher {
+  theHasher ??= createPasswordHasher()
+  return theHasher
+}
 
 /**
  * The service on a database of its own, without a port: requests are injected. Give `databaseUrl` to put a
  * second process beside the first.
  */
 export async function startTestApp(
-  options: { config?: Partial<Config>; databaseUrl?: string; clock?: TestClock; newsUrl?: string } = {},
+  options: {
+    config?: Partial<Config>
+    databaseUrl?: string
+    clock?: TestClock
+    newsUrl?: string
+    log?: Logger
+    hasher?: PasswordHasher
+  } = {},
 ): Promise<TestApp> {
   const database = options.databaseUrl
     ? { url: options.databaseUrl, drop: async () => undefined }
     : await createTestDatabase()
   const clock = options.clock ?? createTestClock()
   const config: Config = { ...testConfig, databaseUrl: database.url, ...options.config }
-  const log = createLogger({ logLevel: 'silent' })
+  const log = options.log ?? createLogger({ logLevel: 'silent' })
   const pool = createPool({ url: database.url, size: 4, overflow: 16, onError: () => undefined })
   const news = createNews({ url: options.newsUrl ?? database.url, log: () => undefined })
   const store = createStore(pool, news)
-  sharedHasher ??= createPasswordHasher()
-  const resources: Resources = { config, clock, log, store, news, hasher: sharedHasher }
+  const hasher = options.hasher ?? sharedHasher()
+  const resources: Resources = { config, clock, log, store, news, hasher, metrics: createMetrics() }
   const services = createServices(resources)
   await news.start()
   await services.keys.start()
@@ -120,7 +139,6 @@ export async function startTestApp(
   const app = await buildApp({
     ...resources,
     services,
-    metrics: createMetrics(),
     phase: () => 'ready',
     onUndeclaredResponse: problem => void undeclared.push(String(problem)),
   })
@@ -180,7 +198,9 @@ export async function startTestApp(
     get: (url, more) => request('GET', url, more),
     post: (url, body, more) => request('POST', url, { body, ...more }),
     put: (url, body, more) => request('PUT', url, { body, ...more }),
+    patch: (url, body, more) => request('PATCH', url, { body, ...more }),
     delete: (url, more) => request('DELETE', url, more),
+    signIn: ({ email, password, id }) => signIn(email, password, id),
     signUp,
     async signUpAdmin() {
       const password = 'AdminPass123'

@@ -7,7 +7,12 @@ import { appendAudit, type Origin } from '../audit/index.ts'
 import { appendEvent } from '../events/index.ts'
 import type { Sessions } from '../sessions/index.ts'
 import { changePasswordHash, findCredential, type UserReader } from '../users/index.ts'
-import { checkNewPassword, normalisePassword, type PasswordPolicy } from './password-policy.ts'
+import {
+  candidatePassword,
+  checkNewPassword,
+  normalisePassword,
+  type PasswordPolicy,
+} from './password-policy.ts'
 import type { PasswordChange } from './schemas.ts'
 
 export type ChangePasswordDeps = {
@@ -31,10 +36,9 @@ export async function changePassword(
   input: PasswordChange,
 ): Promise<void> {
   const current = await findCredential(deps.store.db, userId)
-  const { valid } = await deps.hasher.verify(
-    current?.password_hash ?? undefined,
-    normalisePassword(input.current_password),
-  )
+  const candidate = candidatePassword(input.current_password)
+  const known = candidate === undefined ? undefined : (current?.password_hash ?? undefined)
+  const { valid } = await deps.hasher.verify(known, candidate ?? '')
   if (!current || !valid) return refuse(deps, origin, userId)
   const password = normalisePassword(input.new_password)
   await checkAgainstUser(deps, userId, password, input.current_password)

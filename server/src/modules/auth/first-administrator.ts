@@ -5,7 +5,7 @@ import { ProblemError } from '../../http/problems.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { equalInConstantTime, hmacSha256 } from '../../lib/secrets.ts'
 import { adminRole, grantRole, hasAdministrator, lockAdministration } from '../access/index.ts'
-import type { Origin } from '../audit/index.ts'
+import { appendAudit, type Origin } from '../audit/index.ts'
 import { createUser, readNewUser } from '../users/index.ts'
 import { checkNewPassword, normalisePassword, type PasswordPolicy } from './password-policy.ts'
 import { deleteSetupCode, keepSetupCode } from './repo.ts'
@@ -47,14 +47,24 @@ export async function setUpAdministrator(
   input: NewAdministrator,
 ): Promise<string> {
   if (await hasAdministrator(deps.store.db)) throw new ProblemError('setup_unavailable')
-  return createAdministrator(deps, origin, input, async trx => {
-    if (await hasAdministrator(trx)) throw new ProblemError('setup_unavailable')
-    const nonce = await deleteSetupCode(trx)
-    if (!nonce || !equalInConstantTime(code, codeFor(deps.setupKey, nonce))) {
-      throw new ProblemError('invalid_setup_code')
-    }
-  })
+  try {
+    return await createAdministrator(deps, origin, input, async trx => {
+      if (await hasAdministrator(trx)) throw new ProblemError('setup_unavailable')
+      const nonce = await deleteSetupCode(trx)
+      if (!nonce || !equalInConstantTime(code, codeFor(deps.setupKey, nonce))) {
+        throw new ProblemError('invalid_setup_code')
+      }
+    })
+  } catch (error) {
+    if (error instanceof ProblemError && error.code === 'invalid_setup_code') await recordGuess(deps, origin)
+    throw error
+  }
 }
+
+const recordGuess = ({ store, clock }: AdministratorDeps, origin: Origin): Promise<void> =>
+  store.transact(trx =>
+    appendAudit(trx, clock.now(), origin, { action: 'administrator.set_up', outcome: 'denied' }),
+  )
 
 /**
  * Makes an administrator for somebody at the machine's command line.

@@ -2,7 +2,7 @@ import type { Store } from '../../db/store.ts'
 import type { PasswordHasher, Verification } from '../../hashing/pool.ts'
 import { ProblemError } from '../../http/problems.ts'
 import type { Clock } from '../../lib/clock.ts'
-import { codePoints, emailKey, phoneKey, usernameKey } from '../../lib/text.ts'
+import { emailKey, phoneKey, usernameKey } from '../../lib/text.ts'
 import { appendAudit, type Origin } from '../audit/index.ts'
 import { appendEvent } from '../events/index.ts'
 import type { Sessions, Tokens } from '../sessions/index.ts'
@@ -15,7 +15,7 @@ import {
   strengthenPasswordHash,
   type UserReader,
 } from '../users/index.ts'
-import { maxPasswordLength, normalisePassword } from './password-policy.ts'
+import { candidatePassword } from './password-policy.ts'
 import type { Login } from './schemas.ts'
 
 export type LoginDeps = {
@@ -43,7 +43,7 @@ export async function login(
     return refuse(deps, origin, credential)
   }
   await strengthen(deps.store, credential, verification)
-  return enter(deps, origin, credential)
+  return (await enter(deps, origin, credential)) ?? refuse(deps, origin, credential)
 }
 
 /** The one name given, in compared form; undefined where it can't be anybody's. */
@@ -70,9 +70,9 @@ function verify(
   credential: Credential | undefined,
   password: string,
 ): Promise<Verification> {
-  const possible = codePoints(password) <= maxPasswordLength
-  const hash = possible ? (credential?.password_hash ?? undefined) : undefined
-  return hasher.verify(hash, possible ? normalisePassword(password) : '')
+  const candidate = candidatePassword(password)
+  const hash = candidate === undefined ? undefined : (credential?.password_hash ?? undefined)
+  return hasher.verify(hash, candidate ?? '')
 }
 
 async function refuse(
@@ -96,14 +96,15 @@ async function strengthen(store: Store, { id, password_hash }: Credential, { reh
   await strengthenPasswordHash(store.db, { userId: id, from: password_hash, to: rehashed })
 }
 
+/** Undefined where a deactivation or a password change came between the check and here. */
 async function enter(
   { store, clock, sessions, users }: LoginDeps,
   origin: Origin,
   { id: userId, password_version }: Credential,
-): Promise<Tokens & { user_id: string }> {
+): Promise<(Tokens & { user_id: string }) | undefined> {
   const started = await store.transact(async trx => {
     const at = clock.now()
-    if (!(await holdSignInState(trx, userId, password_version))) throw new ProblemError('invalid_credentials')
+    if (!(await holdSignInState(trx, userId, password_version))) return undefined
     const session = await sessions.start(trx, at, origin, {
       userId,
       methods: ['pwd'],
@@ -123,6 +124,7 @@ async function enter(
     })
     return session
   })
+  if (!started) return undefined
   users.forget(userId)
   return sessions.tokensFor(started)
 }

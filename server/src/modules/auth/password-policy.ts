@@ -18,6 +18,12 @@ export const maxPasswordLength = 128
 /** The form in which passwords are hashed and compared (NIST SP 800-63B-4, 3.1.1.2): NFC, never truncated. */
 export const normalisePassword = (password: string): string => password.normalize('NFC')
 
+/** The form in which a password is checked at sign-in; undefined for one too long to be anybody's. */
+export function candidatePassword(password: string): string | undefined {
+  const normal = normalisePassword(password)
+  return codePoints(normal) <= maxPasswordLength ? normal : undefined
+}
+
 /**
  * Checks a new password: document 5's rule (8 characters, upper case, lower case, digit), or NIST's (15
  * characters, no composition); in both at most 128, none of the 49,000 commonest, not the user's own name.

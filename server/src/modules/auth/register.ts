@@ -33,7 +33,7 @@ export async function register(
   const creator = can(principal, 'users:create') ? principal : undefined
   if (deps.registration === 'closed' && !creator) throw new ProblemError('registration_closed')
   const roles = askedRoles(input)
-  if (!creator) refusePrivileged(input, roles)
+  if (!creator) refusePrivileged(input)
   const user = readNewUser(input)
   const password = normalisePassword(input.password)
   checkConfirmation(input)
@@ -56,9 +56,10 @@ const askedRoles = ({ role, roles = [] }: Registration): string[] =>
   [...new Set([...roles, ...(role === undefined ? [] : [role])])].filter(name => name !== defaultRole)
 
 /** Nobody gives themselves more than the default, and the reply says which field tried to. */
-function refusePrivileged(input: Registration, roles: string[]): void {
+function refusePrivileged(input: Registration): void {
   const more: (keyof Registration)[] = []
-  if (roles.length > 0) more.push(input.role !== undefined && input.role !== defaultRole ? 'role' : 'roles')
+  if (input.role !== undefined && input.role !== defaultRole) more.push('role')
+  if (input.roles?.some(name => name !== defaultRole)) more.push('roles')
   if (input.is_active === false) more.push('is_active')
   if (input.email_verified === true) more.push('email_verified')
   if (more.length === 0) return
@@ -71,7 +72,8 @@ function refusePrivileged(input: Registration, roles: string[]): void {
 }
 
 function checkConfirmation({ password, confirm_password }: Registration): void {
-  if (confirm_password === undefined || confirm_password === password) return
+  if (confirm_password === undefined) return
+  if (normalisePassword(confirm_password) === normalisePassword(password)) return
   throw new ProblemError('validation_failed', {
     errors: [
       { path: '/confirm_password', code: 'mismatch', message: 'confirm_password must equal password' },

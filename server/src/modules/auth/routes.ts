@@ -1,9 +1,11 @@
+import type { preValidationHookHandler } from 'fastify'
 import { principalOf } from '../../http/guard.ts'
+import { can } from '../../http/principal.ts'
 import { NoBody, problemResponses, ref } from '../../http/schemas.ts'
 import type { App } from '../../http/types.ts'
 import { originOf } from '../audit/index.ts'
 import { type ReplyWithTokens, TokensSchema } from '../sessions/index.ts'
-import { UserSchema } from '../users/index.ts'
+import { isPrivilegedField, refuseFields, UserSchema } from '../users/index.ts'
 import { type ChangePasswordDeps, changePassword } from './change-password.ts'
 import { type AdministratorDeps, setUpAdministrator } from './first-administrator.ts'
 import { type LoginDeps, login } from './login.ts'
@@ -20,6 +22,7 @@ export function authRoutes(app: App, deps: AuthDeps & { replyWithTokens: ReplyWi
     method: 'POST',
     url: '/auth/register',
     config: { access: { optional: true }, rateLimit: 'register' },
+    preValidation: refusePrivilegedFields,
     schema: {
       operationId: 'register',
       tags: ['auth'],
@@ -110,4 +113,13 @@ export function authRoutes(app: App, deps: AuthDeps & { replyWithTokens: ReplyWi
       return deps.users.read(id)
     },
   })
+}
+
+/** Fields that no registration has (`id`, `is_premium` …): an attempt at more than the default, not a slip. */
+const refusePrivilegedFields: preValidationHookHandler = ({ principal, body }, _reply, done) => {
+  if (!can(principal, 'users:create')) {
+    const isPrivileged = (field: string) => isPrivilegedField(field, RegistrationSchema.properties)
+    refuseFields(body, isPrivileged, 'can’t be set at registration')
+  }
+  done()
 }

@@ -48,18 +48,25 @@ export function issueAccessToken(
 
 /**
  * Checks everything about a token but whether its session lives: key, algorithm, signature, type, issuer,
- * audience, times (RFC 8725, RFC 9068 section 4). Undefined where any of it is wrong.
+ * audience, times (RFC 8725, RFC 9068 section 4). Undefined where any of it is wrong. With `askForKey` the
+ * database is asked for the key, whatever this process remembers.
  */
 export async function verifyAccessToken(
   keys: KeyRing,
   settings: TokenSettings,
   token: string,
   now: Date,
+  { askForKey }: { askForKey: boolean },
 ): Promise<VerifiedToken | undefined> {
   const kid = token.length <= maxLength ? keyId(token) : undefined
-  const key = kid === undefined ? undefined : (keys.find(kid) ?? (await keys.findOrLoad(kid)))
+  const key = kid === undefined ? undefined : await findKey(keys, kid, askForKey)
   const claims = key && signedClaims(key, token)
   return claims && readClaims(claims, settings, now)
+}
+
+async function findKey(keys: KeyRing, kid: string, ask: boolean): Promise<SigningKey | undefined> {
+  if (ask) await keys.reload()
+  return keys.find(kid) ?? keys.findOrLoad(kid)
 }
 
 const headerFields = new Set(['alg', 'typ', 'kid'])

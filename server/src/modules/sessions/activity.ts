@@ -42,7 +42,8 @@ export function createActivityLog(deps: {
       try {
         await write(batch.map(slot => ({ ...slot, at: new Date(slot.at) })))
       } catch (error) {
-        for (const slot of [...batch, ...due]) keep(slot)
+        for (const slot of batch) keep(slot)
+        waiting.push(...due) // still marked as waiting
         deps.log('activity could not be written; it will be tried again', error)
         return
       }

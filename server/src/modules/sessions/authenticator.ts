@@ -52,6 +52,11 @@ export function createAuthenticator(deps: {
     max: sessionsKept,
     ttl: lifetime,
     load: loadSession,
+    onKeep({ principal: { userId, sessionId } }) {
+      const ofUser = sessionsOf.get(userId)
+      if (ofUser) ofUser.add(sessionId)
+      else sessionsOf.set(userId, new Set([sessionId]))
+    },
     onDrop(session) {
       session.believed = false
       const { userId, sessionId } = session.principal
@@ -66,16 +71,12 @@ export function createAuthenticator(deps: {
   async function loadSession(sessionId: string): Promise<LiveSession | undefined> {
     const row = await loadPrincipal(sessionId)
     if (!row) return undefined
-    const session = {
+    return {
       principal: toPrincipal(row),
       believed: true,
       loadedAt: performance.now(),
       activity: activity.slot(row.user_id, sessionId),
     }
-    const ofUser = sessionsOf.get(row.user_id)
-    if (ofUser) ofUser.add(sessionId)
-    else sessionsOf.set(row.user_id, new Set([sessionId]))
-    return session
   }
 
   function forgetEverything() {
@@ -88,19 +89,22 @@ export function createAuthenticator(deps: {
       if (announcement.kind === 'session') sessions.drop(announcement.id)
       else if (announcement.kind === 'user') {
         for (const id of [...(sessionsOf.get(announcement.id) ?? [])]) sessions.drop(id)
+        sessions.dropLoads() // whose they are is not known yet
       } else forgetEverything()
     },
     missed: forgetEverything,
   })
 
   async function authenticateSlowly(token: string): Promise<Principal> {
-    const verified =
-      tokens.get(token) ?? (await verifyAccessToken(deps.keys, deps.tokens, token, clock.now()))
-    if (!verified || verified.expiresAt <= clock.now().getTime()) throw new ProblemError('invalid_token')
     const trusting = news.isCurrent(performance.now())
+    const verified =
+      (trusting ? tokens.get(token) : undefined) ??
+      (await verifyAccessToken(deps.keys, deps.tokens, token, clock.now(), { askForKey: !trusting }))
+    if (!verified || verified.expiresAt <= clock.now().getTime()) throw new ProblemError('invalid_token')
     const session = await (trusting ? sessions.get(verified.sessionId) : loadSession(verified.sessionId))
     if (session?.principal.userId !== verified.userId) throw new ProblemError('invalid_token')
-    if (trusting) tokens.set(token, { ...verified, session })
+    // A session that was dropped while it loaded is not kept: no announcement would ever reach it.
+    if (trusting && sessions.peek(verified.sessionId) === session) tokens.set(token, { ...verified, session })
     activity.seen(session.activity, clock.now().getTime())
     return session.principal
   }

@@ -100,16 +100,25 @@ export async function revokeSessions(
   trx: Tx,
   revocation: { userId: string; only?: string; except?: string; reason: string; at: Date },
 ): Promise<string[]> {
-  let update = trx
-    .updateTable('sessions')
-    .set({ revoked_at: revocation.at, revoked_reason: revocation.reason })
+  // Locked in the order of ids, as recordUse() does: two statements never wait for each other.
+  let living = trx
+    .selectFrom('sessions')
+    .select('id')
     .where('user_id', '=', revocation.userId)
     .where('revoked_at', 'is', null)
     .where('expires_at', '>', revocation.at)
-  if (revocation.only !== undefined) update = update.where('id', '=', revocation.only)
-  if (revocation.except !== undefined) update = update.where('id', '<>', revocation.except)
-  const rows = await update.returning('id').execute()
-  return rows.map(({ id }) => id)
+    .orderBy('id')
+    .forNoKeyUpdate()
+  if (revocation.only !== undefined) living = living.where('id', '=', revocation.only)
+  if (revocation.except !== undefined) living = living.where('id', '<>', revocation.except)
+  const ids = (await living.execute()).map(({ id }) => id)
+  if (ids.length === 0) return ids
+  await trx
+    .updateTable('sessions')
+    .set({ revoked_at: revocation.at, revoked_reason: revocation.reason })
+    .where('id', 'in', ids)
+    .execute()
+  return ids
 }
 
 export type SessionRow = Pick<

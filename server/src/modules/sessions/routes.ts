@@ -28,14 +28,16 @@ export function sessionRoutes(
       description:
         'Each refresh token works once and is answered with its successor. Within 10 seconds a repetition gets ' +
         'the same successor (two tabs, a lost reply); later it ends the session, since it means theft.',
-      body: ref(RefreshSchema),
+      body: Type.Union([ref(RefreshSchema), Type.Null()]),
       response: {
         200: ref(TokensSchema),
         ...problemResponses('invalid_refresh_token', 'refresh_token_reused', 'csrf_failed'),
       },
     },
     async handler(request, reply) {
-      const token = browserMode.isOn(request) ? browserMode.refreshToken(request) : request.body.refresh_token
+      const token = browserMode.isOn(request)
+        ? browserMode.refreshToken(request)
+        : request.body?.refresh_token
       if (token === undefined) throw new ProblemError('invalid_refresh_token')
       return deps.replyWithTokens(request, reply, await sessions.refresh(token, originOf(request)))
     },
@@ -50,7 +52,7 @@ export function sessionRoutes(
       tags: ['sessions'],
       summary: 'End this session',
       description: 'Its access and refresh tokens are worth nothing from the next request on.',
-      response: { 204: NoBody, ...problemResponses('not_found') },
+      response: { 204: NoBody },
     },
     async handler(request, reply) {
       const { userId, sessionId } = principalOf(request)
@@ -120,7 +122,8 @@ export function sessionRoutes(
     },
     async handler(request, reply) {
       const { userId } = principalOf(request)
-      await sessions.end(originOf(request), userId, request.params.session_id, 'revoked')
+      const ended = await sessions.end(originOf(request), userId, request.params.session_id, 'revoked')
+      if (!ended) throw new ProblemError('not_found')
       return reply.code(204).send()
     },
   })

@@ -18,7 +18,11 @@ export const TokensSchema = Type.Object(
 )
 
 export const RefreshSchema = Type.Object(
-  { refresh_token: Type.Optional(Type.String({ maxLength: 512 })) },
+  {
+    refresh_token: Type.Optional(
+      Type.String({ maxLength: 512, description: 'Left out in browser mode, where it is in the cookie' }),
+    ),
+  },
   { $id: 'Refresh', additionalProperties: false, examples: [{ refresh_token: 'rrt_…' }] },
 )
 

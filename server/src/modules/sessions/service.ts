@@ -53,8 +53,8 @@ export type Sessions = {
    */
   refresh(text: string, origin: Origin): Promise<Tokens & { user_id: string }>
   list(userId: string, currentId: string): Promise<SessionView[]>
-  /** Ends one session of a user. @throws ProblemError not_found for any other id */
-  end(origin: Origin, userId: string, sessionId: string, reason: EndReason): Promise<void>
+  /** Ends one session of a user. False where the id is not that of a living one of theirs. */
+  end(origin: Origin, userId: string, sessionId: string, reason: EndReason): Promise<boolean>
   /** Ends all sessions of a user, or all but one. Returns how many. */
   endAll(origin: Origin, userId: string, reason: EndReason, except?: string): Promise<number>
   /** The same as part of a change. */
@@ -107,9 +107,12 @@ export function createSessions(deps: {
     return { id, refreshToken }
   }
 
-  async function tokensFor({ id, refreshToken }: StartedSession): Promise<Tokens & { user_id: string }> {
+  async function tokensFor(
+    { id, refreshToken }: StartedSession,
+    ended: 'invalid_credentials' | 'invalid_refresh_token' = 'invalid_credentials',
+  ): Promise<Tokens & { user_id: string }> {
     const principal = await deps.authenticator.loadPrincipal(id)
-    if (!principal) throw new ProblemError('invalid_credentials') // ended in the moment it began
+    if (!principal) throw new ProblemError(ended) // in the moment it began, or was refreshed
     return {
       access_token: issueAccessToken(deps.keys, deps.tokens, principal, clock.now()),
       token_type: 'Bearer',
@@ -136,7 +139,7 @@ export function createSessions(deps: {
       ip: origin.ip ?? null,
     })
     if (!rotated) await allowRepeat(token, at, origin)
-    return tokensFor({ id: token.sessionId, refreshToken: successor })
+    return tokensFor({ id: token.sessionId, refreshToken: successor }, 'invalid_refresh_token')
   }
 
   /** A genuine token that is no longer the valid one: harmless just after its rotation, theft later. */
@@ -181,7 +184,7 @@ export function createSessions(deps: {
 
   return {
     start,
-    tokensFor,
+    tokensFor: session => tokensFor(session),
     refresh,
     async list(userId, currentId) {
       const rows = await repo.listSessions(store.db, userId, clock.now())
@@ -191,7 +194,7 @@ export function createSessions(deps: {
       const ended = await store.transact(trx =>
         endWithin(trx, clock.now(), origin, { userId, only: sessionId, reason }),
       )
-      if (ended === 0) throw new ProblemError('not_found')
+      return ended === 1
     },
     endAll: (origin, userId, reason, except) =>
       store.transact(trx =>

@@ -30,9 +30,12 @@ export type SigningKey = {
 export type KeyRing = {
   /** The key that signs now. */
   current(): SigningKey
+  /** Undefined too while this process knows that its keys are out of date. */
   find(kid: string): SigningKey | undefined
   /** The same, after asking the database if this process doesn't know it (at most once in five seconds). */
   findOrLoad(kid: string): Promise<SigningKey | undefined>
+  /** Asks the database for the keys. Callers at the same time share one question. */
+  reload(): Promise<void>
   /** Public keys, as RFC 7517 wants them: those that sign, will sign, or signed tokens that may still live. */
   jwks(): { keys: JsonWebKey[] }
   /**
@@ -65,11 +68,42 @@ export function createKeyRing(deps: {
   const wrappingKey = deriveKey(deps.encryptionKey, 'signing keys')
   let keys: SigningKey[] = []
   let loadedAt = Number.NEGATIVE_INFINITY
+  let loading: Promise<void> | undefined
+  /** Changes heard of, and how many of them the keys in memory were read after. */
+  let changesHeard = 0
+  let changesRead = 0
 
-  async function load(): Promise<void> {
+  function load(): Promise<void> {
+    if (loading) return loading
+    const mine = readKeys().finally(() => {
+      if (loading === mine) loading = undefined
+    })
+    loading = mine
+    return mine
+  }
+
+  async function readKeys(): Promise<void> {
+    const heard = changesHeard
     loadedAt = performance.now()
     const rows = await repo.listSigningKeys(store.db, algorithm)
-    keys = rows.map(row => keyPair(row.kid, algorithm, row.signs_from, createPrivateKey(openPrivateKey(row))))
+    if (heard < changesRead) return // a later question was answered first
+    changesRead = heard
+    const known = new Map(keys.map(key => [key.kid, key]))
+    keys = rows.map(
+      row =>
+        known.get(row.kid) ??
+        keyPair(row.kid, algorithm, row.signs_from, createPrivateKey(openPrivateKey(row))),
+    )
+  }
+
+  const isOutOfDate = () => changesRead < changesHeard
+
+  /** From here on no key of before verifies anything, until the database has been asked again. */
+  function change() {
+    if (keys.length === 0) return
+    changesHeard += 1
+    loading = undefined
+    load().catch(() => undefined) // findOrLoad() tries again
   }
 
   function openPrivateKey(row: { kid: string; private_key_sealed: Buffer }): string {
@@ -96,7 +130,8 @@ export function createKeyRing(deps: {
     return !successor || addTime(successor.signsFrom, deps.tokenLifetime + minutes(1)) > clock.now()
   }
 
-  const find = (kid: string) => keys.find(key => key.kid === kid && stillVerifies(key))
+  const find = (kid: string) =>
+    isOutOfDate() ? undefined : keys.find(key => key.kid === kid && stillVerifies(key))
 
   async function rotate(origin: Origin, options: { immediately?: boolean } = {}): Promise<string> {
     const at = clock.now()
@@ -130,18 +165,19 @@ export function createKeyRing(deps: {
 
   deps.news.subscribe({
     heard(announcement) {
-      if (announcement.kind === 'keys') load().catch(() => undefined) // findOrLoad() tries again
+      if (announcement.kind === 'keys') change()
     },
-    missed: () => void (keys.length > 0 && load().catch(() => undefined)),
+    missed: change,
   })
 
   return {
     current,
     find,
     async findOrLoad(kid) {
-      if (!find(kid) && performance.now() - loadedAt > 5000) await load()
+      if (isOutOfDate() || (!find(kid) && performance.now() - loadedAt > 5000)) await load()
       return find(kid)
     },
+    reload: load,
     jwks: () => ({
       keys: keys.filter(stillVerifies).flatMap(({ publicJwk }) => (publicJwk ? [publicJwk] : [])),
     }),
@@ -216,6 +252,7 @@ function sharedSecretRing(secret: string): KeyRing {
     current: () => key,
     find,
     findOrLoad: async wanted => find(wanted),
+    reload: async () => undefined,
     jwks: () => ({ keys: [] }),
     rotateIfDue: async () => undefined,
     rotate: async () => {

@@ -6,7 +6,7 @@ import { uuidv7 } from '../../lib/ids.ts'
 import { emailKey, usernameFromEmail, usernameKey } from '../../lib/text.ts'
 import { appendAudit, type Origin } from '../audit/index.ts'
 import { appendEvent } from '../events/index.ts'
-import { readFields } from './fields.ts'
+import { joinNames, readFields } from './fields.ts'
 import { insertUser } from './repo.ts'
 
 export type NewUser = {
@@ -74,10 +74,6 @@ export async function createUser(trx: Tx, at: Date, origin: Origin, input: NewUs
   })
   return id
 }
-
-/** First and last name as one; null where there is neither. */
-export const joinNames = (first?: string | null, last?: string | null): string | null =>
-  [first, last].filter(Boolean).join(' ') || null
 
 /** A name that was asked for is tried alone; one made from the address is tried again with a longer suffix. */
 async function insertUnderFreeName(

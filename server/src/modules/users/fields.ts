@@ -15,10 +15,16 @@ import {
 /** One field's rule: the value as it is kept, or null where it breaks the rule, and what the rule says. */
 type Rule = { read: (text: string) => string | null; code: string; takes: string }
 
+const longestName = 150
+
+/** Zero-width joiner and non-joiner: Persian and Indic names are misspelt without them. */
+const joiners = /[\u200c\u200d]/gu
+
 const name = (longest: number): Rule => ({
   read(text) {
     const tidy = tidyName(text)
-    return tidy !== '' && codePoints(tidy) <= longest && !hasControls(tidy) ? tidy : null
+    const visible = tidy.replace(joiners, '')
+    return visible !== '' && codePoints(tidy) <= longest && !hasControls(visible) ? tidy : null
   },
   code: 'name',
   takes: `takes 1 to ${longest} characters, none of them control characters`,
@@ -40,7 +46,7 @@ const rules = {
     code: 'phone_number',
     takes: 'takes an international number in E.164 form, e.g. +431234567',
   },
-  full_name: name(150),
+  full_name: name(longestName),
   first_name: name(75),
   last_name: name(75),
   current_title: name(150),
@@ -76,4 +82,15 @@ export function readFields<T extends { [field in UserField]?: string | null | un
   }
   if (errors.length > 0) throw new ProblemError('validation_failed', { errors })
   return { ...input, ...kept }
+}
+
+/**
+ * First and last name as one; null where there is neither.
+ * @throws ProblemError validation_failed where that is longer than a full name may be
+ */
+export function joinNames(first?: string | null, last?: string | null): string | null {
+  const joined = [first, last].filter(Boolean).join(' ') || null
+  if (joined === null || codePoints(joined) <= longestName) return joined
+  const message = `first_name and last_name are too long together: give a full_name of at most ${longestName} characters`
+  throw new ProblemError('validation_failed', { errors: [{ path: '/full_name', code: 'name', message }] })
 }

@@ -1,6 +1,7 @@
 export { createUser, type NewUser, readNewUser } from './create-user.ts'
 export { deleteDemoUsers, insertDemoUser } from './demo.ts'
 export { createUserReader, type UserReader } from './reading.ts'
+export { isPrivilegedField, refuseFields } from './refused-fields.ts'
 export {
   type Credential,
   changePasswordHash,
@@ -8,6 +9,7 @@ export {
   findCredential,
   findForSignIn,
   holdSignInState,
+  lockUser,
   recordActivity,
   recordLogin,
   type SignInName,

@@ -1,13 +1,13 @@
-import type { FastifyRequest, preValidationHookHandler } from 'fastify'
+import type { FastifyRequest } from 'fastify'
 import type { Store } from '../../db/store.ts'
 import { principalOf } from '../../http/guard.ts'
 import { sendJsonText } from '../../http/json-text.ts'
-import { ProblemError } from '../../http/problems.ts'
 import { problemResponses, ref } from '../../http/schemas.ts'
 import type { App } from '../../http/types.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { originOf } from '../audit/index.ts'
 import type { UserReader } from './reading.ts'
+import { refuseOtherFields } from './refused-fields.ts'
 import { type ProfileChanges, ProfileChangesSchema, UserSchema } from './schemas.ts'
 import { updateProfile } from './update-profile.ts'
 
@@ -78,55 +78,4 @@ export function userRoutes(app: App, deps: { store: Store; clock: Clock; users: 
       })
     }
   }
-}
-
-/** Fields of the record that have a route of their own, with the checks that they need. */
-const changedElsewhere: Readonly<Record<string, string>> = {
-  email: 'POST /api/v1/auth/profile/email/initiate',
-  username: 'PUT /api/v1/auth/profile/username',
-  phone_number: 'POST /api/v1/auth/profile/phone/initiate',
-  password: 'POST /api/v1/auth/change-password',
-}
-
-/** Fields that nobody sets on themselves. */
-const privileged = new Set([
-  'id',
-  'role',
-  'roles',
-  'is_active',
-  'is_premium',
-  'subscription',
-  'email_verified',
-  'phone_verified',
-  'mfa_enabled',
-  'created_at',
-  'updated_at',
-  'deleted_at',
-])
-
-const refuseOtherFields: preValidationHookHandler = (request, _reply, done) => {
-  const fields = typeof request.body === 'object' && request.body !== null ? Object.keys(request.body) : []
-  const forbidden = fields.filter(field => privileged.has(field))
-  const elsewhere = fields.filter(field => Object.hasOwn(changedElsewhere, field))
-  if (forbidden.length > 0) {
-    done(
-      new ProblemError('forbidden_field', {
-        errors: forbidden.map(field => ({
-          path: `/${field}`,
-          code: 'forbidden_field',
-          message: `${field} can’t be set by its owner`,
-        })),
-      }),
-    )
-  } else if (elsewhere.length > 0) {
-    done(
-      new ProblemError('validation_failed', {
-        errors: elsewhere.map(field => ({
-          path: `/${field}`,
-          code: 'changed_elsewhere',
-          message: `${field} is changed with ${changedElsewhere[field]}`,
-        })),
-      }),
-    )
-  } else done()
 }

@@ -2,8 +2,7 @@ import type { Store, Tx } from '../../db/store.ts'
 import { ProblemError } from '../../http/problems.ts'
 import { appendAudit, type Origin } from '../audit/index.ts'
 import { appendEvent } from '../events/index.ts'
-import { joinNames } from './create-user.ts'
-import { readFields } from './fields.ts'
+import { joinNames, readFields } from './fields.ts'
 import { lockUser, updateUser } from './repo.ts'
 import type { ProfileChanges } from './schemas.ts'
 
@@ -63,12 +62,14 @@ function withJoinedName(
   wanted: ProfileChanges,
 ): ProfileChanges {
   const renamed = wanted.first_name !== undefined || wanted.last_name !== undefined
-  const joined = joinNames(user.first_name, user.last_name)
-  if (!renamed || wanted.full_name !== undefined || user.full_name !== joined) return wanted
+  if (!renamed || wanted.full_name !== undefined || !isJoined(user)) return wanted
   const first = wanted.first_name === undefined ? user.first_name : wanted.first_name
   const last = wanted.last_name === undefined ? user.last_name : wanted.last_name
   return { ...wanted, full_name: joinNames(first, last) }
 }
+
+const isJoined = ({ full_name, first_name, last_name }: Record<Field, string | null>): boolean =>
+  (full_name ?? '') === [first_name, last_name].filter(Boolean).join(' ')
 
 function changedFields(user: Record<Field, string | null>, wanted: ProfileChanges): ProfileChanges {
   return Object.fromEntries(
