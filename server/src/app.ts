@@ -1,7 +1,6 @@
 import cookie from '@fastify/cookie'
 import { migrationStatus } from './db/migrate.ts'
 import { addGuard } from './http/guard.ts'
-import type { Metrics } from './http/metrics.ts'
 import type { OnUndeclared } from './http/responses.ts'
 import { createServer } from './http/server.ts'
 import type { App } from './http/types.ts'
@@ -14,7 +13,6 @@ import { version } from './version.ts'
 
 export type AppDeps = Resources & {
   services: Services
-  metrics: Metrics
   phase: () => Phase
   /** For tests: makes undeclared replies fail, and tells of each. */
   onUndeclaredResponse?: OnUndeclared

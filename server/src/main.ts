@@ -15,6 +15,7 @@ import { systemClock } from './lib/clock.ts'
 import { setupCode } from './modules/auth/index.ts'
 import { sessionJobs } from './modules/sessions/index.ts'
 import type { Phase } from './modules/system/index.ts'
+import { verificationJobs } from './modules/verification/index.ts'
 import { createServices, type Services } from './services.ts'
 
 export type Service = {
@@ -59,23 +60,23 @@ async function open(config: Config, log: Logger, opened: AsyncDisposableStack): 
   const store = createStore(pool, news)
   const hasher = createPasswordHasher()
   opened.defer(() => hasher.stop())
-  const resources = { config, clock, log, store, news, hasher }
-  const services = createServices(resources)
-  await news.start()
-  await services.keys.start()
-
-  const jobs = await startJobs({ url, log, jobs: sessionJobs(services) })
-  opened.defer(() => jobs.stop())
-  services.activity.start()
-  opened.defer(() => services.activity.stop())
-
   const metrics = createMetrics()
   metrics.watchPool(() => ({ total: pool.totalCount, idle: pool.idleCount, waiting: pool.waitingCount }))
   metrics.watchHashing(() => {
     const { waiting, running } = hasher.load()
     return { queued: waiting, running }
   })
-  const app = await buildApp({ ...resources, services, metrics, phase: () => phase })
+  const resources = { config, clock, log, store, news, hasher, metrics }
+  const services = createServices(resources)
+  await news.start()
+  await services.keys.start()
+
+  const jobs = await startJobs({ url, log, jobs: [...sessionJobs(services), ...verificationJobs(services)] })
+  opened.defer(() => jobs.stop())
+  services.activity.start()
+  opened.defer(() => services.activity.stop())
+
+  const app = await buildApp({ ...resources, services, phase: () => phase })
   opened.defer(() => app.close())
   opened.defer(async () => {
     phase = 'draining'

@@ -3,6 +3,7 @@ import type { Config } from './config.ts'
 import type { News } from './db/news.ts'
 import type { Store } from './db/store.ts'
 import type { PasswordHasher } from './hashing/pool.ts'
+import type { Metrics } from './http/metrics.ts'
 import type { Clock } from './lib/clock.ts'
 import { deriveKey } from './lib/secrets.ts'
 import type { AdministratorDeps } from './modules/auth/index.ts'
@@ -17,6 +18,7 @@ import {
   type Sessions,
 } from './modules/sessions/index.ts'
 import { createUserReader, type UserReader } from './modules/users/index.ts'
+import { createCodeCounter, createVerification, type Verification } from './modules/verification/index.ts'
 
 /** What main.ts opens once per process. */
 export type Resources = {
@@ -26,6 +28,7 @@ export type Resources = {
   store: Store
   news: News
   hasher: PasswordHasher
+  metrics: Metrics
 }
 
 /** What the modules offer each other and the routes. */
@@ -35,9 +38,10 @@ export type Services = AdministratorDeps & {
   activity: ActivityLog
   authenticator: Authenticator
   sessions: Sessions
+  verification: Verification
 }
 
-export function createServices({ config, clock, log, store, news, hasher }: Resources): Services {
+export function createServices({ config, clock, log, store, news, hasher, metrics }: Resources): Services {
   const tokens = {
     issuer: config.publicUrl,
     audience: config.publicUrl,
@@ -68,6 +72,14 @@ export function createServices({ config, clock, log, store, news, hasher }: Reso
     refreshKey: deriveKey(config.encryptionKey, 'refresh tokens'),
     refreshDays: config.refreshTokenDays,
   })
+  const verification = createVerification({
+    store,
+    clock,
+    key: deriveKey(config.encryptionKey, 'one-time codes'),
+    quota: { hourly: config.otpHourlyLimit, daily: config.otpDailyLimit },
+    publicUrl: config.publicUrl,
+    count: createCodeCounter(metrics.registry),
+  })
   return {
     store,
     clock,
@@ -79,5 +91,6 @@ export function createServices({ config, clock, log, store, news, hasher }: Reso
     activity,
     authenticator,
     sessions,
+    verification,
   }
 }

@@ -4,6 +4,7 @@ import { createNews } from '../db/news.ts'
 import { createStore } from '../db/store.ts'
 import { createPasswordHasher } from '../hashing/pool.ts'
 import { createLogger } from '../http/logger.ts'
+import { createMetrics } from '../http/metrics.ts'
 import { systemClock } from '../lib/clock.ts'
 import { createServices, type Services } from '../services.ts'
 import type { Io } from './command.ts'
@@ -23,7 +24,9 @@ export async function withServices<T>(io: Io, use: (services: Services) => Promi
     const log = createLogger({ logLevel: 'warn' }, pino.destination({ dest: 2, sync: true }))
     const hasher = createPasswordHasher({ workers: 1 })
     try {
-      return await use(createServices({ config, clock: systemClock, log, store, news, hasher }))
+      return await use(
+        createServices({ config, clock: systemClock, log, store, news, hasher, metrics: createMetrics() }),
+      )
     } finally {
       await hasher.stop()
     }

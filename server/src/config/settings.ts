@@ -210,6 +210,20 @@ export const settings = {
     about:
       '`standard`: at least 8 characters with upper case, lower case and a digit. `nist`: at least 15 characters of any kind (NIST SP 800-63B-4). Both refuse common passwords.',
   }),
+  OTP_HOURLY_LIMIT: required({
+    key: 'otpHourlyLimit',
+    group: 'Accounts',
+    ...integer(1, 1000),
+    default: { development: '20', production: '10' },
+    about: 'One-time codes and links that one address is sent in any 60 minutes, whatever they are for.',
+  }),
+  OTP_DAILY_LIMIT: required({
+    key: 'otpDailyLimit',
+    group: 'Accounts',
+    ...integer(1, 1000),
+    default: { development: '100', production: '50' },
+    about: 'The same for any 24 hours.',
+  }),
   ERASE_AFTER_DAYS: required({
     key: 'eraseAfterDays',
     group: 'Accounts',

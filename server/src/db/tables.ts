@@ -16,7 +16,13 @@ export type Database = {
   setup_codes: SetupCodesTable
   audit_log: AuditLogTable
   audit_personal: AuditPersonalTable
+  audit_unsealed: AuditUnsealedTable
+  audit_seals: AuditSealsTable
   events: EventsTable
+  verifications: VerificationsTable
+  code_quotas: CodeQuotasTable
+  name_holds: NameHoldsTable
+  known_devices: KnownDevicesTable
 }
 
 export type UsersTable = {
@@ -126,12 +132,25 @@ export type AuditLogTable = {
   request_id: string | null
   changed_fields: string[]
   details: Json<Record<string, unknown>>
+  personal_digest: Buffer | null
 }
 
 export type AuditPersonalTable = {
   audit_id: string
   ip: string | null
   user_agent: string | null
+  salt: Buffer | null
+}
+
+export type AuditUnsealedTable = {
+  audit_id: string
+}
+
+export type AuditSealsTable = {
+  sequence: string
+  sealed_at: Timestamp
+  entries: Buffer
+  mac: Buffer
 }
 
 export type EventsTable = {
@@ -142,4 +161,40 @@ export type EventsTable = {
   occurred_at: Timestamp
   transaction_id: Generated<string>
   sequence: string | null
+}
+
+export type VerificationsTable = {
+  id: string
+  kind: 'code' | 'link'
+  purpose: string
+  user_id: string
+  target: string
+  secret_hash: Buffer
+  tries_left: number
+  data: Json<Record<string, unknown>>
+  created_at: Timestamp
+  expires_at: Timestamp
+}
+
+export type CodeQuotasTable = {
+  address_hash: Buffer
+  sent: Generated<Date[]>
+  failures: Generated<number>
+  failed_at: Timestamp | null
+  blocked_until: Timestamp | null
+  touched_at: Timestamp
+}
+
+export type NameHoldsTable = {
+  kind: 'username' | 'email'
+  name_key: string
+  user_id: string
+  held_until: Timestamp
+}
+
+export type KnownDevicesTable = {
+  user_id: string
+  device_hash: Buffer
+  first_seen_at: Timestamp
+  last_seen_at: Timestamp
 }
