@@ -245,8 +245,10 @@ describe('a server orphaned by kill -9 of its parent', () => {
   })
 
   test('is not mistaken for another process that has its id', async () => {
-    const stale = path.join(dataDir, 'postgres/postmaster.pid')
-    fs.writeFileSync(stale, `${process.pid}\n/proc/self/cwd\n1\n5432\n.\n\n0 0\nready\n`)
+    for (const name of ['postmaster.pid', '.s.PGSQL.5432.lock']) {
+      const stale = `${process.pid}\n/proc/self/cwd\n1\n5432\n.\n\n0 0\nready\n`
+      fs.writeFileSync(path.join(dataDir, 'postgres', name), stale)
+    }
     const child = startChild('own')
     await once(child.stdout ?? child, 'data')
     expect(findPostmaster(path.join(dataDir, 'postgres'))?.pid).not.toBe(process.pid)

@@ -40,9 +40,12 @@ const serviceSettings: Settings = {
 const logLimit = 5 * 1024 * 1024
 const stopPatience = { fast: 10_000, immediate: 5_000 }
 
+/** Its lines: pid, folder, start, port, socket folder, address, shared memory, status. */
+const pidFile = 'postmaster.pid'
+
 /** The server that runs on this data folder. A process that merely has the recorded id does not count. */
 export function findPostmaster(folder: string): Postmaster | undefined {
-  const lines = readPidFile(folder)
+  const lines = readLines(path.join(folder, pidFile))
   const pid = Number(lines?.[0])
   if (!lines || !Number.isInteger(pid) || pid <= 1 || !isPostmasterOf(folder, pid)) return undefined
   return { pid, port: Number(lines[3]), ready: lines[7]?.trim() === 'ready' }
@@ -58,7 +61,7 @@ export async function startPostmaster(
   options: { settings?: Settings; port?: number } = {},
 ): Promise<Postmaster> {
   for (let attempt = 1; ; attempt++) {
-    const running = findPostmaster(cluster.folder) ?? removeStalePidFile(cluster.folder)
+    const running = findPostmaster(cluster.folder) ?? removeStaleLocks(cluster.folder)
     const failure = running ? await whenReady(cluster.folder) : await launch(cluster, options)
     if (typeof failure !== 'string') return failure
     // Servers of a killed postmaster finish their statement before they leave; a rival may be starting.
@@ -179,23 +182,24 @@ async function isGone(folder: string, pid: number, patience: number): Promise<bo
   return false
 }
 
-/** The lines of postmaster.pid: pid, folder, start, port, socket folder, address, shared memory, status. */
-function readPidFile(folder: string): string[] | undefined {
+function readLines(file: string): string[] | undefined {
   try {
-    return fs.readFileSync(path.join(folder, 'postmaster.pid'), 'utf8').split('\n')
+    return fs.readFileSync(file, 'utf8').split('\n')
   } catch {
     return undefined
   }
 }
 
 /**
- * PostgreSQL refuses to start while any process has the id in postmaster.pid. After a kill -9 in a container
- * that may be an unrelated one, or a zombie that nobody reaps. The file goes only when that is proven.
+ * PostgreSQL refuses to start while any process has the id in its lock files. After a kill -9 in a container
+ * that may be an unrelated one, or a zombie that nobody reaps. A file goes only when that is proven.
  */
-function removeStalePidFile(folder: string): undefined {
-  const pid = Number(readPidFile(folder)?.[0])
-  if (pid > 1 && isAlive(pid) && !isPostmasterOf(folder, pid)) {
-    fs.rmSync(path.join(folder, 'postmaster.pid'), { force: true })
+function removeStaleLocks(folder: string): undefined {
+  for (const name of [pidFile, '.s.PGSQL.5432.lock']) {
+    const pid = Number(readLines(path.join(folder, name))?.[0])
+    if (pid > 1 && isAlive(pid) && !isPostmasterOf(folder, pid)) {
+      fs.rmSync(path.join(folder, name), { force: true })
+    }
   }
 }
 
