@@ -23,6 +23,9 @@ const production = {
   ENCRYPTION_KEY: key,
   DATABASE_URL: 'postgresql://roster:pw@db.internal/roster?sslmode=verify-full',
   METRICS_TOKEN: 'mT7kQ9xVb2LpR4sWz8',
+  EMAIL_PROVIDER: 'smtp',
+  SMTP_URL: 'smtps://roster:pw@mail.internal',
+  MAIL_FROM: 'Example <accounts@example.com>',
 }
 
 const load = (env: Record<string, string> = {}): Config => loadConfig(env, { cwd })
@@ -69,7 +72,13 @@ describe('with nothing set', () => {
       registrationPrivacy: false,
       requireVerifiedEmail: false,
       passwordPolicy: 'standard',
+      otpHourlyLimit: 20,
+      otpDailyLimit: 100,
       eraseAfterDays: 30,
+      brandColor: '#2f6feb',
+      emailProvider: 'mailbox',
+      mailFrom: { address: 'no-reply@roster.localhost' },
+      smsProvider: 'mailbox',
       rateLimits: {},
       metricsToken: undefined,
       logLevel: 'info',
@@ -254,8 +263,10 @@ describe('production', () => {
     expect(problems.map(({ name }) => name).sort()).toEqual([
       'ALLOWED_ORIGINS',
       'DATABASE_URL',
+      'EMAIL_PROVIDER',
       'ENCRYPTION_KEY',
       'JWT_SECRET_KEY',
+      'MAIL_FROM',
       'METRICS_TOKEN',
       'PUBLIC_URL',
       'RATE_LIMITS',

@@ -2,6 +2,7 @@ import type { Logger } from 'pino'
 import type { Config } from './config.ts'
 import type { News } from './db/news.ts'
 import type { Store } from './db/store.ts'
+import { createDelivery, type Delivery, type Outbound } from './delivery/index.ts'
 import type { PasswordHasher } from './hashing/pool.ts'
 import type { Metrics } from './http/metrics.ts'
 import type { Clock } from './lib/clock.ts'
@@ -39,6 +40,8 @@ export type Services = AdministratorDeps & {
   authenticator: Authenticator
   sessions: Sessions
   verification: Verification
+  delivery: Delivery
+  outbound: Outbound
 }
 
 export function createServices({ config, clock, log, store, news, hasher, metrics }: Resources): Services {
@@ -80,6 +83,7 @@ export function createServices({ config, clock, log, store, news, hasher, metric
     publicUrl: config.publicUrl,
     count: createCodeCounter(metrics.registry),
   })
+  const delivery = createDelivery({ config, clock, log, store, metrics })
   return {
     store,
     clock,
@@ -92,5 +96,7 @@ export function createServices({ config, clock, log, store, news, hasher, metric
     authenticator,
     sessions,
     verification,
+    delivery,
+    outbound: delivery.outbound,
   }
 }

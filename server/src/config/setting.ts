@@ -26,7 +26,7 @@ export type Parser<T> = {
   print?(value: T): string
 }
 
-export type Group = 'Service' | 'Storage' | 'Secrets and tokens' | 'Accounts' | 'Operation'
+export type Group = 'Service' | 'Storage' | 'Secrets and tokens' | 'Accounts' | 'Mail and SMS' | 'Operation'
 
 /** One variable of the configuration. */
 export type SettingSpec<Key extends string, T> = Parser<T> & {

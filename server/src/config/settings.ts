@@ -12,6 +12,14 @@ import {
   checkRateLimits,
 } from './checks.ts'
 import {
+  checkEmailProvider,
+  checkResendKey,
+  checkSmsProvider,
+  checkSmtpUrl,
+  checkTwilio,
+} from './delivery-checks.ts'
+import { color, imageUrl, sender, smsSender, twilioAccount } from './delivery-parsers.ts'
+import {
   baseUrl,
   boolean,
   databaseUrl,
@@ -89,6 +97,19 @@ export const settings = {
     ...line(100),
     default: 'Roster',
     about: 'The name of your product, as users see it.',
+  }),
+  BRAND_LOGO_URL: optional({
+    key: 'brandLogoUrl',
+    group: 'Service',
+    ...imageUrl,
+    about: 'Your logo, shown on top of mails in place of the name. A PNG, at least 80 pixels high.',
+  }),
+  BRAND_COLOR: required({
+    key: 'brandColor',
+    group: 'Service',
+    ...color,
+    default: '#2f6feb',
+    about: 'The colour of buttons. Text on it is made light or dark, whichever can be read.',
   }),
   DATA_DIR: required({
     key: 'dataDir',
@@ -230,6 +251,77 @@ export const settings = {
     ...integer(0, 3650),
     default: '30',
     about: 'Days after which a deleted user is erased. Until then they can be restored.',
+  }),
+  EMAIL_PROVIDER: required({
+    key: 'emailProvider',
+    group: 'Mail and SMS',
+    ...oneOf('resend', 'smtp', 'mailbox'),
+    default: { development: 'mailbox' },
+    about: 'What sends mail. With `mailbox` nothing leaves, and `/dev/mailbox` shows every message.',
+    rule: 'Not `mailbox`.',
+    check: checkEmailProvider,
+  }),
+  RESEND_API_KEY: optional({
+    key: 'resendApiKey',
+    group: 'Mail and SMS',
+    ...secretText,
+    secret: 'all',
+    about: 'Needed by `EMAIL_PROVIDER=resend`.',
+    check: checkResendKey,
+  }),
+  SMTP_URL: optional({
+    key: 'smtpUrl',
+    group: 'Mail and SMS',
+    ...serviceUrl('smtp', 'smtps'),
+    secret: 'password',
+    about:
+      'Needed by `EMAIL_PROVIDER=smtp`: `smtps://user:password@host` (TLS from the start, port 465) or `smtp://user:password@host:587` (STARTTLS). Amazon SES works through it.',
+    rule: 'TLS is demanded, except to this machine itself.',
+    check: checkSmtpUrl,
+  }),
+  MAIL_FROM: required({
+    key: 'mailFrom',
+    group: 'Mail and SMS',
+    ...sender,
+    default: { development: 'no-reply@roster.localhost' },
+    about: 'The sender of every mail. Without a name, BRAND_NAME stands before the address.',
+  }),
+  MAIL_TEMPLATES_DIR: optional({
+    key: 'mailTemplatesDir',
+    group: 'Mail and SMS',
+    ...path,
+    about: 'Folder of your own mail templates; what is not there is built in. See `docs/mail.md`.',
+  }),
+  SMS_PROVIDER: required({
+    key: 'smsProvider',
+    group: 'Mail and SMS',
+    ...oneOf('twilio', 'mailbox', 'none'),
+    default: { development: 'mailbox', production: 'none' },
+    about: 'What sends text messages. With `none`, whatever needs one answers `sms_unavailable`.',
+    rule: 'Not `mailbox`.',
+    check: checkSmsProvider,
+  }),
+  TWILIO_ACCOUNT_SID: optional({
+    key: 'twilioAccountSid',
+    group: 'Mail and SMS',
+    ...twilioAccount,
+    about: 'Needed by `SMS_PROVIDER=twilio`.',
+    check: checkTwilio('TWILIO_ACCOUNT_SID'),
+  }),
+  TWILIO_AUTH_TOKEN: optional({
+    key: 'twilioAuthToken',
+    group: 'Mail and SMS',
+    ...secretText,
+    secret: 'all',
+    about: 'Needed by `SMS_PROVIDER=twilio`; also proves that a call to `/twilio/…` comes from Twilio.',
+    check: checkTwilio('TWILIO_AUTH_TOKEN'),
+  }),
+  TWILIO_FROM: optional({
+    key: 'twilioFrom',
+    group: 'Mail and SMS',
+    ...smsSender,
+    about: 'Needed by `SMS_PROVIDER=twilio`: your number, sender name or messaging service.',
+    check: checkTwilio('TWILIO_FROM'),
   }),
   RATE_LIMITS: required({
     key: 'rateLimits',

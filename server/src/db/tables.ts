@@ -23,6 +23,8 @@ export type Database = {
   code_quotas: CodeQuotasTable
   name_holds: NameHoldsTable
   known_devices: KnownDevicesTable
+  messages: MessagesTable
+  sms_opt_outs: SmsOptOutsTable
 }
 
 export type UsersTable = {
@@ -197,4 +199,30 @@ export type KnownDevicesTable = {
   device_hash: Buffer
   first_seen_at: Timestamp
   last_seen_at: Timestamp
+}
+
+export type MessagesTable = {
+  id: string
+  channel: 'email' | 'sms'
+  template: string
+  recipient: string
+  user_id: string | null
+  locale: string | null
+  timezone: string | null
+  state: 'queued' | 'sent' | 'dead' | 'suppressed'
+  attempts: Generated<number>
+  created_at: Timestamp
+  next_attempt_at: Timestamp | null
+  useful_until: Timestamp
+  finished_at: Timestamp | null
+  provider: string | null
+  provider_id: string | null
+  provider_status: string | null
+  last_error: string | null
+  content: Buffer | null
+}
+
+export type SmsOptOutsTable = {
+  number_hash: Buffer
+  opted_out_at: Timestamp
 }

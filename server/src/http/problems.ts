@@ -251,6 +251,12 @@ export const problems = {
     description:
       'The service failed. The reply says nothing more on purpose: the log has the details, under the `request_id` of the reply.',
   },
+  sms_unavailable: {
+    status: 501,
+    title: 'No text messages',
+    description:
+      'The route would send a text message, and the service has no provider for that (`SMS_PROVIDER`). Use another way, or configure one.',
+  },
   service_busy: {
     status: 503,
     title: 'Service busy',

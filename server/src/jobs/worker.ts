@@ -55,13 +55,16 @@ export async function startJobs(options: { url: string; jobs: readonly Job[]; lo
   }
 }
 
-/** Queues a job in the transaction whose work it continues: it runs if and only if that commits. */
+/**
+ * Queues a job in the transaction whose work it continues: it runs if and only if that commits, `delay`
+ * milliseconds later.
+ */
 export async function enqueue<Payload>(
   trx: Tx,
   job: Pick<Job<Payload>, 'name'>,
   payload: Payload,
+  { delay = 0 }: { delay?: number } = {},
 ): Promise<void> {
-  await sql`select graphile_worker.add_job(${job.name}, payload => ${JSON.stringify(payload)}::json)`.execute(
-    trx,
-  )
+  await sql`select graphile_worker.add_job(${job.name}, payload => ${JSON.stringify(payload)}::json,
+    run_at => now() + ${delay / 1000} * interval '1 second')`.execute(trx)
 }

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { runMigrations } from 'graphile-worker'
 import pg from 'pg'
 import { migrate } from '../db/migrate.ts'
 import { createPool } from '../db/store.ts'
@@ -17,6 +18,7 @@ export async function createTemplateDatabase(url: string): Promise<void> {
   await asAdmin(url, client => client.query(`create database ${template}`))
   const pool = createPool({ url: databaseUrl(url, template), size: 1, overflow: 1, onError: () => undefined })
   await migrate(pool)
+  await runMigrations({ pgPool: pool })
   await pool.end()
 }
 

@@ -60,6 +60,17 @@ export const testConfig: Config = {
   otpHourlyLimit: 20,
   otpDailyLimit: 100,
   brandName: 'Roster',
+  brandLogoUrl: undefined,
+  brandColor: '#2f6feb',
+  emailProvider: 'mailbox',
+  resendApiKey: undefined,
+  smtpUrl: undefined,
+  mailFrom: { name: undefined, address: 'no-reply@roster.localhost' },
+  mailTemplatesDir: undefined,
+  smsProvider: 'mailbox',
+  twilioAccountSid: undefined,
+  twilioAuthToken: undefined,
+  twilioFrom: undefined,
 }
 
 export type Reply = { status: number; headers: Record<string, unknown>; body: any; text: string } // biome-ignore lint/suspicious/noExplicitAny: tests look into replies of every shape

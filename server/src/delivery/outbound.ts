@@ -1,0 +1,99 @@
+import type { Tx } from '../db/store.ts'
+import { ProblemError } from '../http/problems.ts'
+import { enqueue } from '../jobs/worker.ts'
+import { addTime, type Clock } from '../lib/clock.ts'
+import { uuidv7 } from '../lib/ids.ts'
+import { emailKey, phoneKey } from '../lib/text.ts'
+import type { ContentSeal } from './content-seal.ts'
+import { sendMessageJob } from './jobs.ts'
+import type { DeliveryMetrics } from './metrics.ts'
+import { insertMessage } from './repo.ts'
+import {
+  type MailData,
+  type MailTemplate,
+  mailTemplates,
+  type SmsData,
+  type SmsTemplate,
+  smsTemplates,
+} from './templates.ts'
+
+type Message<Data, Template extends keyof Data> = {
+  template: Template
+  /** An e-mail address as the person typed it, or an E.164 number. */
+  to: string
+  /** BCP 47; by default the user's. */
+  locale?: string | null | undefined
+  /** Whose message it is: it is erased with them. */
+  userId?: string | undefined
+  data: Data[Template]
+}
+
+export type MailMessage<Template extends MailTemplate = MailTemplate> = {
+  [T in Template]: Message<MailData, T>
+}[Template]
+
+export type SmsMessage<Template extends SmsTemplate = SmsTemplate> = {
+  [T in Template]: Message<SmsData, T>
+}[Template]
+
+/**
+ * The way out for messages to people. Both queue in the caller's transaction, so that a message goes out if
+ * and only if the change commits, and both return the message's id. They ask nothing of a provider: a slow one
+ * never slows a request.
+ */
+export type Outbound = {
+  /** @throws where `to` is no address that `emailKey` takes */
+  mail(trx: Tx, message: MailMessage): Promise<string>
+  /** @throws ProblemError sms_unavailable where no provider is configured */
+  sms(trx: Tx, message: SmsMessage): Promise<string>
+}
+
+export type OutboundDeps = {
+  clock: Clock
+  seal: ContentSeal
+  metrics: DeliveryMetrics
+  emailProvider: 'resend' | 'smtp' | 'mailbox'
+  smsProvider: 'twilio' | 'mailbox' | 'none'
+}
+
+export function createOutbound(deps: OutboundDeps): Outbound {
+  const queue = createQueue(deps)
+  return {
+    mail(trx, message) {
+      if (emailKey(message.to) === null)
+        throw new Error(`not an address to send mail to (${message.template})`)
+      return queue(trx, { ...message, channel: 'email', ...mailTemplates[message.template] })
+    },
+    sms(trx, message) {
+      if (deps.smsProvider === 'none') throw new ProblemError('sms_unavailable')
+      if (phoneKey(message.to) !== message.to) throw new Error(`not an E.164 number (${message.template})`)
+      return queue(trx, { ...message, channel: 'sms', ...smsTemplates[message.template] })
+    },
+  }
+}
+
+type Queued = (MailMessage | SmsMessage) & { channel: 'email' | 'sms'; usefulFor: number }
+
+function createQueue({ clock, seal, metrics, emailProvider, smsProvider }: OutboundDeps) {
+  return async (trx: Tx, message: Queued): Promise<string> => {
+    const { channel, template, to, userId, locale } = message
+    const at = clock.now()
+    const id = uuidv7(at)
+    const kept = (channel === 'email' ? emailProvider : smsProvider) === 'mailbox'
+    await insertMessage(trx, {
+      id,
+      channel,
+      template,
+      recipient: to,
+      user_id: userId ?? null,
+      locale: locale ?? null,
+      created_at: at,
+      useful_until: addTime(at, message.usefulFor),
+      content: seal.close(id, message.data),
+      kept,
+    })
+    if (kept) metrics.sent(channel)
+    else await enqueue(trx, sendMessageJob, { message_id: id })
+    return id
+  }
+}
