@@ -32,7 +32,19 @@ export type SessionView = Device & {
   current: boolean
 }
 
-export type EndReason = 'logout' | 'logout_all' | 'revoked' | 'password_changed' | 'refresh_token_reused'
+export type EndReason =
+  | 'logout'
+  | 'logout_all'
+  | 'revoked'
+  | 'password_changed'
+  | 'password_reset'
+  | 'email_updated'
+  | 'email_update_undone'
+  | 'email_verified'
+  | 'phone_updated'
+  | 'step_up'
+  | 'account_deleted'
+  | 'refresh_token_reused'
 
 /** A session that has been written but not yet committed, and the refresh token to hand out once it is. */
 export type StartedSession = { id: string; refreshToken: RefreshToken }

@@ -7,7 +7,8 @@ import { emailKey, usernameFromEmail, usernameKey } from '../../lib/text.ts'
 import { appendAudit, type Origin } from '../audit/index.ts'
 import { appendEvent } from '../events/index.ts'
 import { joinNames, readFields } from './fields.ts'
-import { insertUser } from './repo.ts'
+import { refuseHeldNames } from './name-holds.ts'
+import { findForeignHold, insertUser } from './repo.ts'
 
 export type NewUser = {
   email: string
@@ -54,10 +55,14 @@ export async function createUser(trx: Tx, at: Date, origin: Origin, input: NewUs
   }
   const credential = input.password_hash === undefined ? undefined : { password_hash: input.password_hash }
   const username = await orConflict(taken, () =>
-    insertUnderFreeName(input, name =>
+    insertUnderFreeName(trx, at, input, name =>
       insertUser(trx, { ...record, username: name, username_key: usernameKey(name) }, credential),
     ),
   )
+  await refuseHeldNames(trx, at, id, [
+    { kind: 'username', key: usernameKey(username) },
+    { kind: 'email', key: record.email_key },
+  ])
   await appendAudit(trx, at, origin, { action: 'user.registered', subject: { type: 'user', id } })
   await appendEvent(trx, at, {
     type: 'user.registered',
@@ -77,6 +82,8 @@ export async function createUser(trx: Tx, at: Date, origin: Origin, input: NewUs
 
 /** A name that was asked for is tried alone; one made from the address is tried again with a longer suffix. */
 async function insertUnderFreeName(
+  trx: Tx,
+  at: Date,
   { username, email }: NewUser,
   insert: (username: string) => Promise<boolean>,
 ): Promise<string> {
@@ -86,7 +93,13 @@ async function insertUnderFreeName(
   }
   const base = usernameFromEmail(email)
   for (const suffix of ['', ...suffixes()]) {
-    if (await insert(base + suffix)) return base + suffix
+    const name = base + suffix
+    const isHeld = await findForeignHold(trx, {
+      at,
+      userId: null,
+      names: [{ kind: 'username', key: usernameKey(name) }],
+    })
+    if (!isHeld && (await insert(name))) return name
   }
   throw new ProblemError('username_taken')
 }

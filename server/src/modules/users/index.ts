@@ -1,5 +1,10 @@
+export { type ChangeUsernameDeps, changeUsername } from './change-username.ts'
+export { emailUndoTime, setEmail, setEmailVerified, setPhone } from './contact.ts'
 export { createUser, type NewUser, readNewUser } from './create-user.ts'
 export { deleteDemoUsers, insertDemoUser } from './demo.ts'
+export { readFields } from './fields.ts'
+export { userJobs } from './jobs.ts'
+export { restoreUser, softDeleteUser } from './lifecycle.ts'
 export { createUserReader, type UserReader } from './reading.ts'
 export { isPrivilegedField, refuseFields } from './refused-fields.ts'
 export {
@@ -8,10 +13,13 @@ export {
   countUsers,
   findCredential,
   findForSignIn,
+  findOwner,
   holdSignInState,
+  type LockedUser,
   lockUser,
   recordActivity,
   recordLogin,
+  replacePasswordHash,
   type SignInName,
   strengthenPasswordHash,
 } from './repo.ts'

@@ -1,6 +1,6 @@
 import { type Insertable, type Selectable, sql, type Updateable } from 'kysely'
 import type { Db, Tx } from '../../db/store.ts'
-import type { UserActivityTable, UserCredentialsTable, UsersTable } from '../../db/tables.ts'
+import type { NameHoldsTable, UserActivityTable, UserCredentialsTable, UsersTable } from '../../db/tables.ts'
 
 export type UserRow = Selectable<UsersTable> & {
   last_login_at: Date | null
@@ -21,8 +21,11 @@ export async function findUser(db: Db, id: string): Promise<UserRow | undefined>
   return rows[0]
 }
 
+/** A record as it is, and stays until the transaction that read it ends. */
+export type LockedUser = Selectable<UsersTable>
+
 /** Locks the record against other changes until `trx` ends. */
-export async function lockUser(trx: Tx, id: string): Promise<Selectable<UsersTable> | undefined> {
+export async function lockUser(trx: Tx, id: string): Promise<LockedUser | undefined> {
   return trx.selectFrom('users').selectAll().where('id', '=', id).forNoKeyUpdate().executeTakeFirst()
 }
 
@@ -51,6 +54,36 @@ export async function insertUser(
   return true
 }
 
+/** Holds a name for its last owner; an older hold of it, long over or their own, gives way. */
+export async function upsertNameHold(trx: Tx, hold: Insertable<NameHoldsTable>): Promise<void> {
+  await trx
+    .insertInto('name_holds')
+    .values(hold)
+    .onConflict(conflict =>
+      conflict
+        .columns(['kind', 'name_key'])
+        .doUpdateSet({ user_id: hold.user_id, held_until: hold.held_until }),
+    )
+    .execute()
+}
+
+/** Which of the names, if any, is held for somebody else. */
+export async function findForeignHold(
+  trx: Tx,
+  ask: { at: Date; userId: string | null; names: readonly { kind: NameHoldsTable['kind']; key: string }[] },
+): Promise<NameHoldsTable['kind'] | undefined> {
+  const { rows } = await sql<{ kind: NameHoldsTable['kind'] }>`
+    select h.kind from name_holds h
+    join unnest(${ask.names.map(({ kind }) => kind)}::text[], ${ask.names.map(({ key }) => key)}::text[])
+      as n (kind, name_key) using (kind, name_key)
+    where h.user_id is distinct from ${ask.userId}::uuid and h.held_until > ${ask.at} limit 1`.execute(trx)
+  return rows[0]?.kind
+}
+
+export async function deleteEndedHolds(db: Db, at: Date): Promise<void> {
+  await db.deleteFrom('name_holds').where('held_until', '<=', at).execute()
+}
+
 export async function updateUser(trx: Tx, id: string, changes: Updateable<UsersTable>): Promise<void> {
   await trx.updateTable('users').set(changes).where('id', '=', id).execute()
 }
@@ -58,6 +91,7 @@ export async function updateUser(trx: Tx, id: string, changes: Updateable<UsersT
 export type Credential = {
   id: string
   is_active: boolean
+  email_verified: boolean
   password_hash: string | null
   password_version: number
 }
@@ -67,7 +101,7 @@ export type SignInName = { column: 'email_key' | 'username_key' | 'phone_number'
 /** What a login needs to know of whoever has this e-mail address, username or phone number. */
 export async function findForSignIn(db: Db, { column, value }: SignInName): Promise<Credential | undefined> {
   const { rows } = await sql<Credential>`
-    select u.id, u.is_active, c.password_hash, c.password_version
+    select u.id, u.is_active, u.email_verified_at is not null as email_verified, c.password_hash, c.password_version
     from users u left join user_credentials c on c.user_id = u.id
     where ${sql.ref(`u.${column}`)} = ${value}`.execute(db)
   return rows[0]
@@ -75,7 +109,7 @@ export async function findForSignIn(db: Db, { column, value }: SignInName): Prom
 
 export async function findCredential(db: Db, userId: string): Promise<Credential | undefined> {
   const { rows } = await sql<Credential>`
-    select u.id, u.is_active, c.password_hash, c.password_version
+    select u.id, u.is_active, u.email_verified_at is not null as email_verified, c.password_hash, c.password_version
     from users u left join user_credentials c on c.user_id = u.id
     where u.id = ${userId}`.execute(db)
   return rows[0]
@@ -106,6 +140,20 @@ export async function strengthenPasswordHash(
     .where('user_id', '=', change.userId)
     .where('password_hash', '=', change.from)
     .execute()
+}
+
+/** Sets a password whatever there was before, for somebody who proved to be the owner in another way. */
+export async function replacePasswordHash(
+  trx: Tx,
+  change: { userId: string; hash: string; at: Date },
+): Promise<void> {
+  await sql`
+    insert into user_credentials as c (user_id, password_hash, password_changed_at)
+    values (${change.userId}, ${change.hash}, ${change.at})
+    on conflict (user_id) do update set
+      password_hash = excluded.password_hash,
+      password_version = c.password_version + 1,
+      password_changed_at = excluded.password_changed_at`.execute(trx)
 }
 
 /**
@@ -157,4 +205,9 @@ export async function countUsers(db: Db): Promise<number> {
 export async function deleteDemoRows(trx: Tx): Promise<string[]> {
   const rows = await trx.deleteFrom('users').where('is_demo', '=', true).returning('id').execute()
   return rows.map(({ id }) => id)
+}
+
+/** Whose address, username or number this is, deleted users included. */
+export async function findOwner(db: Db, { column, value }: SignInName): Promise<LockedUser | undefined> {
+  return db.selectFrom('users').selectAll().where(column, '=', value).executeTakeFirst()
 }

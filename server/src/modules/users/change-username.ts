@@ -1,0 +1,96 @@
+import { type ConstraintProblems, orConflict } from '../../db/constraints.ts'
+import type { Store, Tx } from '../../db/store.ts'
+import type { Outbound } from '../../delivery/index.ts'
+import { ProblemError } from '../../http/problems.ts'
+import { addTime, type Clock, days } from '../../lib/clock.ts'
+import { usernameKey } from '../../lib/text.ts'
+import { appendAudit, type Origin } from '../audit/index.ts'
+import { appendEvent } from '../events/index.ts'
+import { readFields } from './fields.ts'
+import { holdName, refuseHeldNames } from './name-holds.ts'
+import { type LockedUser, lockUser, updateUser } from './repo.ts'
+
+export type ChangeUsernameDeps = { store: Store; clock: Clock; outbound: Outbound }
+
+/** Days between two changes, and for which a released name is held for its old owner (document 2). */
+const cooldownDays = 15
+
+const taken: ConstraintProblems = { users__username_unique: 'username_taken' }
+
+/**
+ * Changes one's own username, once in 15 days of 24 hours each, whatever clocks do in between. Of two changes
+ * at once the second waits for the first, and then for 15 days.
+ * @throws ProblemError validation_failed, username_unchanged, username_cooldown, username_taken
+ */
+export async function changeUsername(
+  { store, clock, outbound }: ChangeUsernameDeps,
+  origin: Origin,
+  userId: string,
+  wanted: string,
+): Promise<{ username: string; last_username_updated: Date }> {
+  const { username } = readFields({ username: wanted })
+  const at = clock.now()
+  await store.transact(async trx => {
+    const user = await lockUser(trx, userId)
+    if (!user || user.deleted_at) throw new ProblemError('not_found')
+    if (user.username === username) throw new ProblemError('username_unchanged')
+    refuseEarly(user.last_username_updated, at)
+    await rename(trx, at, origin, user, username)
+    await appendAudit(trx, at, origin, {
+      action: 'user.username_updated',
+      subject: { type: 'user', id: userId },
+      changedFields: ['username'],
+    })
+    await appendEvent(trx, at, {
+      type: 'user.username_updated',
+      userId,
+      data: {
+        userId,
+        email: user.email,
+        oldUsername: user.username,
+        newUsername: username,
+        updatedAt: at.toISOString(),
+      },
+    })
+    await outbound.mail(trx, {
+      template: 'username_changed',
+      to: user.email,
+      locale: user.locale,
+      userId,
+      data: { name: user.full_name ?? user.username, new_username: username },
+    })
+    await store.announce(trx, { kind: 'user', id: userId })
+  })
+  return { username, last_username_updated: at }
+}
+
+function refuseEarly(last: Date | null, at: Date): void {
+  if (!last) return
+  const left = addTime(last, days(cooldownDays)).getTime() - at.getTime()
+  if (left <= 0) return
+  throw new ProblemError('username_cooldown', {
+    detail: `Username can only be updated once every ${cooldownDays} days. Please wait ${Math.ceil(left / days(1))} more days.`,
+    retryAfter: left / 1000,
+  })
+}
+
+async function rename(trx: Tx, at: Date, origin: Origin, user: LockedUser, username: string): Promise<void> {
+  const key = usernameKey(username)
+  await orConflict(taken, () =>
+    updateUser(trx, user.id, {
+      username,
+      username_key: key,
+      last_username_updated: at,
+      updated_at: at,
+      updated_by: origin.actorId ?? null,
+    }),
+  )
+  if (key === user.username_key) return
+  await refuseHeldNames(trx, at, user.id, [{ kind: 'username', key }])
+  await holdName(trx, at, {
+    kind: 'username',
+    key: user.username_key,
+    userId: user.id,
+    milliseconds: days(cooldownDays),
+  })
+}

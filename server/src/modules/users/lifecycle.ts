@@ -1,0 +1,26 @@
+import type { Tx } from '../../db/store.ts'
+import { appendAudit, type Origin } from '../audit/index.ts'
+import { appendEvent } from '../events/index.ts'
+import { type LockedUser, updateUser } from './repo.ts'
+
+/** Deletes a user softly: inactive at once, and restorable until they are erased. End their sessions with it. */
+export async function softDeleteUser(trx: Tx, at: Date, origin: Origin, user: LockedUser): Promise<void> {
+  await updateUser(trx, user.id, { is_active: false, deleted_at: at })
+  await appendAudit(trx, at, origin, { action: 'user.deleted', subject: { type: 'user', id: user.id } })
+  await appendEvent(trx, at, {
+    type: 'user.deleted',
+    userId: user.id,
+    data: { userId: user.id, email: user.email, deletedAt: at.toISOString() },
+  })
+}
+
+/** Makes a deleted user whole again: active, with everything they had but their sessions. */
+export async function restoreUser(trx: Tx, at: Date, origin: Origin, user: LockedUser): Promise<void> {
+  await updateUser(trx, user.id, { is_active: true, deleted_at: null })
+  await appendAudit(trx, at, origin, { action: 'user.restored', subject: { type: 'user', id: user.id } })
+  await appendEvent(trx, at, {
+    type: 'user.restored',
+    userId: user.id,
+    data: { userId: user.id, email: user.email, restoredAt: at.toISOString() },
+  })
+}
