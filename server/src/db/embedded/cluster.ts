@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import fs from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { type Account, chooseAccount } from './account.ts'
 import { type Binaries, findBinaries, run } from './binaries.ts'
 
@@ -44,7 +45,7 @@ export async function prepareCluster(
     passwords,
     transport: options.transport ?? (process.platform === 'win32' ? 'tcp' : 'socket'),
   }
-  removeUnfinished(home)
+  await removeUnfinished(home)
   if (!fs.existsSync(folder)) {
     log(`Creating a PostgreSQL ${cluster.binaries.major} database in ${folder}`)
     await createFolder(cluster, home, options.sync ?? true)
@@ -166,14 +167,25 @@ const unfinishedPrefix = 'postgres.new-'
 /** What this very process is at work on. Others tell by the process id in the name. */
 const making = new Set<string>()
 
-function removeUnfinished(home: string): void {
+async function removeUnfinished(home: string): Promise<void> {
   for (const name of fs.readdirSync(home)) {
     const maker =
       name.startsWith(unfinishedPrefix) && Number(name.slice(unfinishedPrefix.length).split('-')[0])
     const atWork = maker === process.pid ? making.has(name) : maker && isAlive(maker)
     if (!maker || atWork) continue
-    // An initdb that outlived its parent may still be writing.
-    fs.rmSync(path.join(home, name), { recursive: true, force: true, maxRetries: 20, retryDelay: 50 })
+    await removeInUse(path.join(home, name))
+  }
+}
+
+/** An initdb that outlived its parent may still be writing there, or tidying up. What stays goes next time. */
+async function removeInUse(folder: string): Promise<void> {
+  for (let attempt = 1; fs.existsSync(folder) && attempt <= 40; attempt++) {
+    try {
+      fs.rmSync(folder, { recursive: true, force: true })
+    } catch (error) {
+      if (!isCode(error, 'ENOTEMPTY')) throw error
+    }
+    if (fs.existsSync(folder)) await sleep(50)
   }
 }
 
