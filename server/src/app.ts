@@ -4,6 +4,7 @@ import { addGuard } from './http/guard.ts'
 import type { OnUndeclared } from './http/responses.ts'
 import { createServer } from './http/server.ts'
 import type { App } from './http/types.ts'
+import { auditRoutes } from './modules/audit/index.ts'
 import { authRoutes } from './modules/auth/index.ts'
 import { createBrowserMode, createTokensReply, jwksRoute, sessionRoutes } from './modules/sessions/index.ts'
 import { type Phase, systemRoutes } from './modules/system/index.ts'
@@ -46,6 +47,7 @@ export async function buildApp(deps: AppDeps): Promise<App> {
   jwksRoute(app, '/.well-known/jwks.json', 'jwks', services.keys)
   await app.register(
     async (api: App) => {
+      auditRoutes(api, services)
       userRoutes(api, services)
       sessionRoutes(api, { ...services, browserMode, replyWithTokens })
       authRoutes(api, { ...services, registration: config.registration, replyWithTokens })

@@ -73,6 +73,8 @@ async function open(config: Config, log: Logger, opened: AsyncDisposableStack): 
 
   const jobs = await startJobs({ url, log, jobs: [...sessionJobs(services), ...verificationJobs(services)] })
   opened.defer(() => jobs.stop())
+  services.sealer.start()
+  opened.defer(() => services.sealer.stop())
   services.activity.start()
   opened.defer(() => services.activity.stop())
 

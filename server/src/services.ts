@@ -1,3 +1,4 @@
+import path from 'node:path'
 import type { Logger } from 'pino'
 import type { Config } from './config.ts'
 import type { News } from './db/news.ts'
@@ -7,6 +8,7 @@ import type { PasswordHasher } from './hashing/pool.ts'
 import type { Metrics } from './http/metrics.ts'
 import type { Clock } from './lib/clock.ts'
 import { deriveKey } from './lib/secrets.ts'
+import { type AuditDeps, createSealer, headFileName } from './modules/audit/index.ts'
 import type { AdministratorDeps } from './modules/auth/index.ts'
 import {
   type ActivityLog,
@@ -33,16 +35,17 @@ export type Resources = {
 }
 
 /** What the modules offer each other and the routes. */
-export type Services = AdministratorDeps & {
-  keys: KeyRing
-  users: UserReader
-  activity: ActivityLog
-  authenticator: Authenticator
-  sessions: Sessions
-  verification: Verification
-  delivery: Delivery
-  outbound: Outbound
-}
+export type Services = AdministratorDeps &
+  AuditDeps & {
+    keys: KeyRing
+    users: UserReader
+    activity: ActivityLog
+    authenticator: Authenticator
+    sessions: Sessions
+    verification: Verification
+    delivery: Delivery
+    outbound: Outbound
+  }
 
 export function createServices({ config, clock, log, store, news, hasher, metrics }: Resources): Services {
   const tokens = {
@@ -84,12 +87,17 @@ export function createServices({ config, clock, log, store, news, hasher, metric
     count: createCodeCounter(metrics.registry),
   })
   const delivery = createDelivery({ config, clock, log, store, metrics })
+  const auditKey = deriveKey(config.encryptionKey, 'audit seals')
+  const headFile = path.join(config.dataDir, headFileName)
   return {
     store,
     clock,
     hasher,
     passwordPolicy: config.passwordPolicy,
     setupKey: deriveKey(config.encryptionKey, 'set-up code'),
+    cursorKey: deriveKey(config.encryptionKey, 'cursors'),
+    auditKey,
+    sealer: createSealer({ store, clock, auditKey, headFile, log }),
     keys,
     users,
     activity,

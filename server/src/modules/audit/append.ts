@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import type { Tx } from '../../db/store.ts'
 import { uuidv7 } from '../../lib/ids.ts'
 import { insertAuditEntry } from './repo.ts'
@@ -27,6 +28,8 @@ export type AuditEntry = {
 
 /** Records an act in the transaction that does it, so that neither exists without the other. */
 export async function appendAudit(trx: Tx, at: Date, origin: Origin, entry: AuditEntry): Promise<void> {
+  const { ip, userAgent } = origin
+  const personal = ip === undefined && userAgent === undefined ? undefined : { ip, userAgent }
   await insertAuditEntry(
     trx,
     {
@@ -43,6 +46,10 @@ export async function appendAudit(trx: Tx, at: Date, origin: Origin, entry: Audi
       changed_fields: [...(entry.changedFields ?? [])],
       details: JSON.stringify(entry.details ?? {}),
     },
-    { ip: origin.ip ?? null, user_agent: origin.userAgent?.slice(0, 512) ?? null },
+    personal && {
+      ip: ip ?? null,
+      user_agent: userAgent?.slice(0, 512).toWellFormed() ?? null,
+      salt: randomBytes(16),
+    },
   )
 }

@@ -1,0 +1,108 @@
+import type { Db } from '../../db/store.ts'
+import { ProblemError } from '../../http/problems.ts'
+import { decodeCursor, encodeCursor } from '../../lib/cursor.ts'
+import { uuidv7Floor } from '../../lib/ids.ts'
+import { type AuditRow, type AuditSelection, selectAudit } from './repo.ts'
+import type { AuditEntryView, AuditQuery } from './schemas.ts'
+
+/** Which rows: every field narrows. */
+export type AuditFilter = {
+  actorId?: string | undefined
+  subjectId?: string | undefined
+  actions?: readonly string[] | undefined
+  outcome?: 'success' | 'failure' | 'denied' | undefined
+  /** Inclusive. */
+  after?: Date | undefined
+  /** Exclusive. */
+  before?: Date | undefined
+}
+
+/** The filter that a query string asks for. @throws ProblemError validation_failed for an impossible time */
+export function readFilter(query: AuditQuery): AuditFilter {
+  return {
+    actorId: query.actor,
+    subjectId: query.subject,
+    actions: query.action,
+    outcome: query.outcome,
+    after: readTime(query.after, 'after'),
+    before: readTime(query.before, 'before'),
+  }
+}
+
+function readTime(text: string | undefined, name: string): Date | undefined {
+  if (text === undefined) return undefined
+  const at = new Date(text)
+  // UUIDv7 holds 48 bits of milliseconds from 1970 on.
+  if (Number.isNaN(at.getTime()) || at.getTime() < 0 || at.getUTCFullYear() > 9999) {
+    throw new ProblemError('validation_failed', {
+      errors: [{ path: name, code: 'format', message: 'Must be a date and time from 1970 to 9999.' }],
+    })
+  }
+  return at
+}
+
+export type AuditPage = { items: AuditEntryView[]; next_cursor: string | null }
+
+/** One page, newest first. @throws ProblemError validation_failed for a cursor of another list */
+export async function listAudit(
+  deps: { db: Db; cursorKey: Buffer },
+  filter: AuditFilter,
+  page: { limit: number; cursor?: string | undefined },
+): Promise<AuditPage> {
+  const list = `audit ${JSON.stringify(filter)}`
+  const from = page.cursor === undefined ? undefined : placeIn(deps.cursorKey, list, page.cursor)
+  const rows = await selectAudit(deps.db, selection(filter, page.limit + 1, from))
+  const items = rows.slice(0, page.limit)
+  const last = items.at(-1)
+  const more = rows.length > page.limit && last !== undefined
+  return {
+    items: items.map(toView),
+    next_cursor: more ? encodeCursor(deps.cursorKey, list, [last.id]) : null,
+  }
+}
+
+/** Every row that `filter` takes, newest first, a thousand at a time. */
+export async function* streamAudit(db: Db, filter: AuditFilter): AsyncGenerator<AuditEntryView[]> {
+  let before: string | undefined
+  for (;;) {
+    const rows = await selectAudit(db, selection(filter, 1000, before))
+    if (rows.length > 0) yield rows.map(toView)
+    before = rows.at(-1)?.id
+    if (before === undefined || rows.length < 1000) return
+  }
+}
+
+function placeIn(key: Buffer, list: string, cursor: string): string {
+  const [id] = decodeCursor(key, list, cursor) ?? []
+  if (typeof id === 'string') return id
+  throw new ProblemError('validation_failed', {
+    errors: [{ path: 'cursor', code: 'cursor', message: 'Must be the next_cursor of this very list.' }],
+  })
+}
+
+/** UUIDv7 order is the order of time, so the primary key serves times as well. `place` is the last id seen. */
+export function selection(filter: AuditFilter, limit: number, place?: string): AuditSelection {
+  const { after, before, ...rest } = filter
+  const end = before && uuidv7Floor(before)
+  return {
+    ...rest,
+    from: after && uuidv7Floor(after),
+    to: place !== undefined && (end === undefined || place < end) ? place : end,
+    limit,
+  }
+}
+
+const toView = (row: AuditRow): AuditEntryView => ({
+  id: row.id,
+  occurred_at: row.occurred_at.toISOString(),
+  action: row.action,
+  outcome: row.outcome,
+  actor: { type: row.actor_type, id: row.actor_id },
+  subject: row.subject_type === null ? null : { type: row.subject_type, id: row.subject_id },
+  session_id: row.session_id,
+  request_id: row.request_id,
+  ip: row.ip,
+  user_agent: row.user_agent,
+  changed_fields: row.changed_fields,
+  details: row.details,
+})
