@@ -60,11 +60,20 @@ async function install(lock) {
   fs.rmSync(stampFile, { force: true })
   // Not `npm ci`: it refuses a lock file that lacks an optional package for some other platform, and such
   // packages come and go. `--no-save` keeps the lock file as it is.
-  const flags = ['--no-save', '--include=dev', '--prefer-offline', '--no-audit', '--no-fund', '--no-update-notifier']
+  const flags = [
+    '--no-save',
+    '--include=dev',
+    '--prefer-offline',
+    '--no-audit',
+    '--no-fund',
+    '--no-update-notifier',
+  ]
   const { code, output } = await npm(['install', ...flags], lock)
   if (code !== 0 || !fs.existsSync(pinnedNode)) {
     process.stderr.write(output)
-    throw new Error(`Installing the dependencies failed (npm install, exit code ${code}): its output is above.`)
+    throw new Error(
+      `Installing the dependencies failed (npm install, exit code ${code}): its output is above.`,
+    )
   }
   writeStamp()
   console.error(`Installed in ${Math.round((Date.now() - began) / 1000)} s`)
