@@ -1,0 +1,156 @@
+import os from 'node:os'
+import { memoryOf } from './processes.ts'
+import {
+  authenticatedReads,
+  type Comparison,
+  type Effort,
+  logins,
+  memoryAtRest,
+  readsInLoginStorm,
+  refreshes,
+  registrations,
+} from './scenarios.ts'
+import { type BenchUser, type Service, signUp, startService } from './service.ts'
+import { startTimes } from './start-up.ts'
+
+export const sections = ['reads', 'logins', 'latency', 'writes', 'memory', 'start'] as const
+export type Section = (typeof sections)[number]
+
+export type Plan = {
+  users: number
+  reads: Effort
+  logins: Effort
+  /** Seconds of each. */
+  latency: number
+  writes: number
+  rest: number
+  restarts: number
+}
+
+export const plans = {
+  full: {
+    users: 50,
+    reads: { seconds: 2, rounds: 7 },
+    logins: { seconds: 3, rounds: 6 },
+    latency: 10,
+    writes: 4,
+    rest: 3,
+    restarts: 3,
+  },
+  quick: {
+    users: 4,
+    reads: { seconds: 0.2, rounds: 2 },
+    logins: { seconds: 0.3, rounds: 2 },
+    latency: 0.5,
+    writes: 0.3,
+    rest: 0,
+    restarts: 1,
+  },
+} as const satisfies Record<string, Plan>
+
+export type Result = { name: string; value: number; unit: string; goal?: Goal }
+
+type Goal = { kind: 'at least' | 'at most'; value: number }
+
+/** Runs the parts in `wanted` against one service and prints a line for each figure as it comes. */
+export async function bench(
+  plan: Plan,
+  wanted: ReadonlySet<string>,
+  print: (line: string) => void,
+): Promise<Result[]> {
+  const results: Result[] = []
+  function report(result: Result, note = ''): void {
+    results.push(result)
+    print(describe(result) + (note && `  (${note})`))
+  }
+
+  print(machine())
+  if (wanted.has('start')) await reportStart(plan, report)
+  if (!sections.some(name => name !== 'start' && wanted.has(name))) return results
+  const service = await startService()
+  try {
+    const users = await signUp(service, plan.users)
+    if (wanted.has('memory')) {
+      const value = await memoryAtRest(service, plan.rest)
+      report({ name: 'memory at rest', value, unit: 'MB', goal: { kind: 'at most', value: 150 } })
+    }
+    if (wanted.has('reads')) await reportReads(service, users, plan, report)
+    if (wanted.has('logins')) await reportLogins(service, users, plan, report)
+    if (wanted.has('latency')) await reportLatency(service, users, plan, report)
+    if (wanted.has('writes')) await reportWrites(service, users, plan, report)
+    if (wanted.has('memory')) report({ name: 'memory under load', value: memoryOf(service.pid), unit: 'MB' })
+  } finally {
+    await service.stop()
+  }
+  return results
+}
+
+type Report = (result: Result, note?: string) => void
+
+async function reportReads(service: Service, users: readonly BenchUser[], plan: Plan, report: Report) {
+  for (const clients of [10, 100]) {
+    const found = await authenticatedReads(service, users, clients, plan.reads)
+    const goal = { kind: 'at least', value: 0.75 } as const
+    report(
+      { name: `GET /auth/me : bare Fastify, ${clients} connections`, value: found.ratio, unit: '', goal },
+      compare(found),
+    )
+  }
+}
+
+async function reportLogins(service: Service, users: readonly BenchUser[], plan: Plan, report: Report) {
+  const found = await logins(service, users, 16, plan.logins)
+  const goal = { kind: 'at least', value: 0.9 } as const
+  report({ name: 'logins : raw argon2id on every core', value: found.ratio, unit: '', goal }, compare(found))
+}
+
+async function reportLatency(service: Service, users: readonly BenchUser[], plan: Plan, report: Report) {
+  const found = await readsInLoginStorm(service, users, { perSecond: 1000, clients: 50, seconds: plan.latency })
+  report(
+    {
+      name: 'p95 of GET /auth/me at 1,000/s in a login storm',
+      value: found.p95,
+      unit: 'ms',
+      goal: { kind: 'at most', value: 5 },
+    },
+    `p50 ${round(found.p50)}, p99 ${round(found.p99)}, max ${round(found.max)} ms; ` +
+      `${round(found.loginsPerSecond)} logins/s meanwhile`,
+  )
+}
+
+async function reportWrites(service: Service, users: readonly BenchUser[], plan: Plan, report: Report) {
+  report({ name: 'refreshes', value: await refreshes(service, users, plan.writes), unit: '/s' })
+  report({ name: 'registrations', value: await registrations(service, plan.writes), unit: '/s' })
+}
+
+async function reportStart(plan: Plan, report: Report) {
+  const { first, restart } = await startTimes(plan.restarts)
+  report({ name: 'first start to ready', value: first / 1000, unit: 's' })
+  const goal = { kind: 'at most', value: 2.5 } as const
+  report({ name: 'warm restart to ready', value: restart / 1000, unit: 's', goal })
+}
+
+function compare({ ours, limit, oursCpu, limitCpu, ratios }: Comparison): string {
+  const cpu = (value: number | undefined) => (value === undefined ? '' : `, ${round(value)} µs CPU each`)
+  return (
+    `${round(ours)}/s${cpu(oursCpu)} : ${round(limit)}/s${cpu(limitCpu)}; ` +
+    `turns ${ratios.map(round).join(' ')}`
+  )
+}
+
+function describe({ name, value, unit, goal }: Result): string {
+  const figure = `${round(value)}${unit && ` ${unit}`}`
+  return `${name.padEnd(50)} ${figure.padStart(10)}${goal ? `  ${isMet(goal, value) ? 'ok' : 'MISSED'}, goal ${goal.kind} ${goal.value}` : ''}`
+}
+
+const isMet = (goal: Goal, value: number): boolean =>
+  goal.kind === 'at least' ? value >= goal.value : value <= goal.value
+
+const round = (value: number): string =>
+  value >= 100 ? Math.round(value).toLocaleString('en') : value.toPrecision(3)
+
+function machine(): string {
+  const model = os.cpus()[0]?.model.trim() ?? 'unknown processor'
+  const memory = Math.round(os.totalmem() / 2 ** 30)
+  return `${os.availableParallelism()} cores of ${model}, ${memory} GB, Node ${process.versions.node}, ${os.platform()}, load ${round(os.loadavg()[0] ?? 0)}`
+}

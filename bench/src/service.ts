@@ -1,0 +1,91 @@
+import path from 'node:path'
+import { type Program, startProgram } from '@roster/server/src/testing/program.ts'
+import { temporaryFolder } from '@roster/server/src/testing/temporary-folder.ts'
+import { Connection, prepare } from './connection.ts'
+
+const password = 'SecurePass123'
+
+export type BenchUser = { email: string; password: string; accessToken: string; refreshToken: string }
+
+/** The service under test, as `npm start` runs it, on a database of its own in a temporary folder. */
+export type Service = {
+  port: number
+  readonly pid: number | undefined
+  /** Ends the program and starts it again on the same data. */
+  restart(): Promise<void>
+  stop(): Promise<void>
+}
+
+/**
+ * Limits are counted as always, but so high that they never refuse: counting is part of what a request costs.
+ */
+const rateLimits = ['read', 'write', 'login', 'register', 'refresh']
+  .map(group => `${group}=9999999/s`)
+  .join(',')
+
+export const root: string = path.join(import.meta.dirname, '../..')
+
+export async function startService(): Promise<Service> {
+  const { folder, remove } = temporaryFolder()
+  const env = {
+    DATA_DIR: folder,
+    // Tokens name it, and shall outlive a restart on another port.
+    PUBLIC_URL: 'http://localhost:8000',
+    RATE_LIMITS: rateLimits,
+    NODE_COMPILE_CACHE: path.join(root, 'node_modules/.cache/compile'),
+  }
+  let program: Program = await startProgram(env).catch(async error => {
+    await remove()
+    throw error
+  })
+  const service: Service = {
+    port: Number(new URL(program.url).port),
+    get pid() {
+      return program.process.pid
+    },
+    async restart() {
+      await program.end('SIGTERM')
+      program = await startProgram(env)
+      service.port = Number(new URL(program.url).port)
+    },
+    async stop() {
+      await program.end('SIGTERM')
+      await remove()
+    },
+  }
+  return service
+}
+
+let registered = 0
+
+export const registration = (): object => {
+  registered++
+  return { email: `bench-${process.pid}-${registered}@example.com`, full_name: 'Bench User', password }
+}
+
+/** Registers and signs in `count` users, as fast as the hashing allows. */
+export async function signUp({ port }: Service, count: number): Promise<BenchUser[]> {
+  const users: BenchUser[] = []
+  const clients = Array.from({ length: Math.min(8, count) }, async () => {
+    const connection = await Connection.open(port)
+    while (users.length < count) users.push(await signUpOne(connection))
+    connection.close()
+  })
+  await Promise.all(clients)
+  return users.slice(0, count)
+}
+
+async function signUpOne(connection: Connection): Promise<BenchUser> {
+  const created = await connection.exchange(prepare('POST', '/api/v1/auth/register', { body: registration() }))
+  const { email }: { email: string } = JSON.parse(created.body)
+  const entered = await connection.exchange(loginRequest({ email, password }))
+  if (entered.status !== 200) throw new Error(`a login failed: ${entered.body}`)
+  const tokens: { access_token: string; refresh_token: string } = JSON.parse(entered.body)
+  return { email, password, accessToken: tokens.access_token, refreshToken: tokens.refresh_token }
+}
+
+export const loginRequest = (user: { email: string; password: string }): Buffer =>
+  prepare('POST', '/api/v1/auth/login', { body: { email: user.email, password: user.password } })
+
+export const readRequest = (user: BenchUser): Buffer =>
+  prepare('GET', '/api/v1/auth/me', { token: user.accessToken })
