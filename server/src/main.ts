@@ -142,13 +142,14 @@ const setupLines = ({ publicUrl }: Config, code: string): string[] => [
 const stopLimit = 28_000
 
 function stopOnSignals(service: Service, log: Logger): void {
-  let stopping = false
+  let stoppingSince: number | undefined
   const stop = (signal: NodeJS.Signals) => {
-    if (stopping) {
-      if (signal === 'SIGINT') process.exit(130)
+    if (stoppingSince !== undefined) {
+      // A second Ctrl-C is impatience; one signal that came by two ways (group and npm) is not.
+      if (signal === 'SIGINT' && performance.now() - stoppingSince > 2000) process.exit(130)
       return
     }
-    stopping = true
+    stoppingSince = performance.now()
     log.info({ signal }, 'stopping')
     setTimeout(() => {
       log.error('not everything ended in time')
