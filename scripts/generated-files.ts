@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { configurationReference } from './reference/configuration.ts'
 import { errorReference } from './reference/errors.ts'
+import { mailPage } from './reference/mail-page.ts'
 
 /** A committed file that follows from the code. */
 export type GeneratedFile = {
@@ -12,6 +13,7 @@ export type GeneratedFile = {
 export const generatedFiles: readonly GeneratedFile[] = [
   { file: 'docs/configuration.md', render: configurationReference },
   { file: 'docs/errors.md', render: errorReference },
+  { file: 'server/src/delivery/mail/mail.html', render: mailPage },
 ]
 
 /** What a committed file is and what it should be. */

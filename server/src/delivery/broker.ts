@@ -1,0 +1,77 @@
+import { Connection, type Publisher } from 'rabbitmq-client'
+
+/** A message for the exchange. Its id is that of the event: the same in every delivery. */
+export type BrokerMessage = { id: string; routingKey: string; occurredAt: Date; body: string }
+
+export type Broker = {
+  /** Resolves when the broker has taken responsibility (publisher confirm); rejects where that is unknown. */
+  publish(message: BrokerMessage): Promise<void>
+  isConnected(): boolean
+  close(): Promise<void>
+}
+
+export const exchange = 'user.events'
+
+/** Milliseconds after which a confirm that did not come counts as lost. */
+const confirmTimeout = 10_000
+
+/**
+ * RabbitMQ: durable topic exchange `user.events`, persistent messages, publisher confirms, mandatory. A lost
+ * connection is made again by itself, with growing pauses of up to two seconds.
+ * @param onUnroutable no queue is bound for the routing key: the broker has thrown the message away
+ */
+export function connectBroker(options: {
+  url: string
+  onError: (error: unknown) => void
+  onUnroutable: (routingKey: string) => void
+}): Broker {
+  const connection = new Connection({
+    url: options.url,
+    connectionName: 'roster',
+    connectionTimeout: 5000,
+    acquireTimeout: 5000,
+    heartbeat: 10,
+    retryLow: 200,
+    retryHigh: 2000,
+  })
+  connection.on('error', options.onError)
+  const publisher: Publisher = connection.createPublisher({
+    confirm: true,
+    exchanges: [{ exchange, type: 'topic', durable: true }],
+    onReturn: message => options.onUnroutable(message.routingKey),
+  })
+
+  return {
+    isConnected: () => connection.ready,
+    async publish({ id, routingKey, occurredAt, body }) {
+      const sent = publisher.send(
+        {
+          exchange,
+          routingKey,
+          mandatory: true,
+          durable: true,
+          messageId: id,
+          type: routingKey,
+          appId: 'roster',
+          contentType: 'application/json',
+          timestamp: Math.floor(occurredAt.getTime() / 1000),
+        },
+        Buffer.from(body),
+      )
+      await withTimeout(sent, confirmTimeout, 'the broker did not confirm in time')
+    },
+    async close() {
+      await withTimeout(
+        publisher.close().then(() => connection.close()),
+        3000,
+        'the broker did not say goodbye',
+      ).catch(() => connection.unsafeDestroy())
+    },
+  }
+}
+
+function withTimeout<T>(work: Promise<T>, milliseconds: number, message: string): Promise<T> {
+  const { promise, reject } = Promise.withResolvers<never>()
+  const timer = setTimeout(() => reject(new Error(message)), milliseconds)
+  return Promise.race([work, promise]).finally(() => clearTimeout(timer))
+}
