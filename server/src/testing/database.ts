@@ -15,7 +15,10 @@ function adminUrl(): string {
 
 /** Makes the migrated database that every test database is a copy of. Called once a run. */
 export async function createTemplateDatabase(url: string): Promise<void> {
-  await asAdmin(url, client => client.query(`create database ${template}`))
+  await asAdmin(url, async client => {
+    await client.query(`drop database if exists ${template}`)
+    await client.query(`create database ${template}`)
+  })
   const pool = createPool({ url: databaseUrl(url, template), size: 1, overflow: 1, onError: () => undefined })
   await migrate(pool)
   await runMigrations({ pgPool: pool })
