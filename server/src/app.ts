@@ -1,14 +1,16 @@
 import cookie from '@fastify/cookie'
+import type { Config } from './config.ts'
 import { migrationStatus } from './db/migrate.ts'
 import { addGuard } from './http/guard.ts'
 import type { OnUndeclared } from './http/responses.ts'
 import { createServer } from './http/server.ts'
 import type { App } from './http/types.ts'
+import { accessRoutes } from './modules/access/index.ts'
 import { auditRoutes } from './modules/audit/index.ts'
 import { authRoutes } from './modules/auth/index.ts'
 import { createBrowserMode, createTokensReply, jwksRoute, sessionRoutes } from './modules/sessions/index.ts'
 import { type Phase, systemRoutes } from './modules/system/index.ts'
-import { userRoutes } from './modules/users/index.ts'
+import { usernameRoute, userRoutes } from './modules/users/index.ts'
 import type { Resources, Services } from './services.ts'
 import { version } from './version.ts'
 
@@ -48,11 +50,29 @@ export async function buildApp(deps: AppDeps): Promise<App> {
   await app.register(
     async (api: App) => {
       auditRoutes(api, services)
+      accessRoutes(api, services)
       userRoutes(api, services)
       sessionRoutes(api, { ...services, browserMode, replyWithTokens })
-      authRoutes(api, { ...services, registration: config.registration, replyWithTokens })
+      usernameRoute(api, services)
+      authRoutes(api, { ...services, ...accountSettings(config), browserMode, replyWithTokens })
     },
     { prefix: '/api/v1' },
   )
   return app
 }
+
+const accountSettings = ({
+  registration,
+  registrationPrivacy,
+  requireVerifiedEmail,
+  eraseAfterDays,
+  publicUrl,
+  brandName,
+}: Config) => ({
+  registration,
+  registrationPrivacy,
+  requireVerifiedEmail,
+  eraseAfterDays,
+  publicUrl,
+  brandName,
+})

@@ -131,6 +131,12 @@ export const problems = {
     title: 'Premium required',
     description: 'Other users are visible to premium users and to holders of `users:read` only.',
   },
+  subscriptions_managed: {
+    status: 403,
+    title: 'Subscriptions are managed',
+    description:
+      'Users of this service can’t change their own subscription (`SUBSCRIPTIONS=managed`). Holders of `subscriptions:manage` and billing systems do, with `PUT /api/v1/users/{id}/subscription`.',
+  },
   email_not_verified: {
     status: 403,
     title: 'E-mail address not verified',
@@ -190,11 +196,68 @@ export const problems = {
     title: 'Phone number taken',
     description: 'Another user has this phone number. Use another.',
   },
+  role_taken: {
+    status: 409,
+    title: 'Role exists',
+    description: 'There is a role of this name already. Change that one, or choose another name.',
+  },
+  role_in_use: {
+    status: 409,
+    title: 'Role in use',
+    description: 'Users hold the role. Take it from them first (`GET /api/v1/rbac/roles/{name}/members`).',
+  },
+  system_role: {
+    status: 409,
+    title: 'System role',
+    description:
+      'The roles `admin` and `user` can’t be deleted, the rights of `admin` can’t be changed, and `user` is held by everybody and can’t be taken away.',
+  },
+  last_administrator: {
+    status: 409,
+    title: 'Last administrator',
+    description:
+      'The change would leave no active administrator. Make somebody else one first; of two that step down at once, one stays.',
+  },
   setup_unavailable: {
     status: 409,
     title: 'Set-up is over',
     description:
       'There is an administrator already, so the set-up code has no use any more. Sign in, or ask an administrator.',
+  },
+  setting_exists: {
+    status: 409,
+    title: 'Key already defined',
+    description: 'There is a definition under this key. Change it with `PUT`, or choose another key.',
+  },
+  setting_in_use: {
+    status: 409,
+    title: 'Definition in use',
+    description:
+      'The definition can’t be removed: a rule of another one mentions its key, or the service itself obeys it. `detail` says which.',
+  },
+  stored_values_invalid: {
+    status: 409,
+    title: 'Stored values would become invalid',
+    description:
+      'The change of the definition would make values invalid that users have set. `invalid` counts them, `samples` shows some. Change the definition less, or say with `on_invalid` what becomes of them: `reset` or `keep`.',
+  },
+  definition_change_running: {
+    status: 409,
+    title: 'Definition is being changed',
+    description:
+      'Another change of this definition is looking through the stored values. Repeat the request when it has ended.',
+  },
+  precondition_failed: {
+    status: 412,
+    title: 'Changed by someone else',
+    description:
+      'The resource is no longer in the version that `If-Match` names; `version` is the present one. Read it again, then decide.',
+  },
+  position_gone: {
+    status: 410,
+    title: 'No such place in the feed',
+    description:
+      'The events after this sequence are no longer held, or it was never given. Take a new snapshot of the users and follow from its `sequence`.',
   },
   payload_too_large: {
     status: 413,
@@ -211,6 +274,12 @@ export const problems = {
     title: 'Unsupported media type',
     description:
       'The body is of a type that the route does not take. Send JSON, with `Content-Type: application/json`.',
+  },
+  settings_invalid: {
+    status: 422,
+    title: 'Invalid settings',
+    description:
+      'At least one value is refused, so none was changed. `errors` names every bad key with the `rule` that it breaks and what that rule says (`expected`).',
   },
   rate_limited: {
     status: 429,

@@ -1,10 +1,7 @@
+export { hasAdministrator, keepAnAdministrator, lockAdministration } from './administrators.ts'
+export { grantRole } from './grants.ts'
 export type { Permission } from './permissions.ts'
 export { allPermissions, expandPermissions, permissions } from './permissions.ts'
-export {
-  adminRole,
-  defaultRole,
-  grantRole,
-  hasAdministrator,
-  lockAdministration,
-  refuseRolesBeyond,
-} from './roles.ts'
+export { refuseMightier, refuseRolesBeyond } from './rights.ts'
+export { type AccessDeps, accessRoutes } from './routes.ts'
+export { adminRole, defaultRole } from './well-known.ts'

@@ -1,0 +1,45 @@
+import type { Db } from '../../db/store.ts'
+import { ProblemError } from '../../http/problems.ts'
+import { decodeCursor, encodeCursor } from '../../lib/cursor.ts'
+import { expandPermissions } from './permissions.ts'
+import * as repo from './repo.ts'
+import type { RoleMembers } from './schemas.ts'
+
+/** One page of the holders of a role. @throws ProblemError not_found, validation_failed for a foreign cursor */
+export async function listMembers(
+  { db, cursorKey }: { db: Db; cursorKey: Buffer },
+  role: string,
+  page: { limit: number; cursor?: string | undefined },
+): Promise<RoleMembers> {
+  if (!(await repo.findRole(db, role))) throw new ProblemError('not_found')
+  const list = `members of ${role}`
+  const after = page.cursor === undefined ? lowestId : placeIn(cursorKey, list, page.cursor)
+  const rows = await repo.listMembers(db, { role, after, limit: page.limit + 1 })
+  const shown = rows.slice(0, page.limit)
+  const last = shown.at(-1)
+  return {
+    items: shown.map(row => ({ ...row, granted_at: row.granted_at?.toISOString() ?? null })),
+    next_cursor: rows.length > page.limit && last ? encodeCursor(cursorKey, list, [last.id]) : null,
+  }
+}
+
+const lowestId = '00000000-0000-0000-0000-000000000000'
+
+function placeIn(key: Buffer, list: string, cursor: string): string {
+  const [id] = decodeCursor(key, list, cursor) ?? []
+  if (typeof id === 'string') return id
+  throw new ProblemError('validation_failed', {
+    errors: [{ path: 'cursor', code: 'cursor', message: 'Must be the next_cursor of this very list.' }],
+  })
+}
+
+/** Whether a user may do something, and by which of their roles. Nobody inactive may. @throws ProblemError not_found */
+export async function checkPermission(
+  db: Db,
+  { user_id, permission }: { user_id: string; permission: string },
+): Promise<{ allowed: boolean; roles: string[] }> {
+  const held = await repo.rolesOf(db, user_id)
+  if (held.length === 0) throw new ProblemError('not_found')
+  const allowing = held.filter(role => role.is_active && expandPermissions(role.permissions).has(permission))
+  return { allowed: allowing.length > 0, roles: allowing.map(role => role.name).sort() }
+}

@@ -1,0 +1,3 @@
+export const adminRole = 'admin'
+/** Everybody holds it, without a grant. */
+export const defaultRole = 'user'
