@@ -20,7 +20,7 @@ export const TokensSchema = Type.Object(
 export const RefreshSchema = Type.Object(
   {
     refresh_token: Type.Optional(
-      Type.String({ maxLength: 512, description: 'Left out in browser mode, where it is in the cookie' }),
+      Type.String({ maxLength: 4096, description: 'Left out in browser mode, where it is in the cookie' }),
     ),
   },
   { $id: 'Refresh', additionalProperties: false, examples: [{ refresh_token: 'rrt_…' }] },
