@@ -2,6 +2,7 @@ import type { AddressInfo } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import { buildApp } from './app.ts'
+import { backgroundJobs } from './background.ts'
 import { type Config, configWarnings } from './config.ts'
 import { waitForDatabase } from './db/connect.ts'
 import { migrate } from './db/migrate.ts'
@@ -13,9 +14,7 @@ import { createMetrics } from './http/metrics.ts'
 import { startJobs } from './jobs/worker.ts'
 import { systemClock } from './lib/clock.ts'
 import { setupCode } from './modules/auth/index.ts'
-import { sessionJobs } from './modules/sessions/index.ts'
 import type { Phase } from './modules/system/index.ts'
-import { verificationJobs } from './modules/verification/index.ts'
 import { createServices, type Services } from './services.ts'
 
 export type Service = {
@@ -71,7 +70,7 @@ async function open(config: Config, log: Logger, opened: AsyncDisposableStack): 
   await news.start()
   await services.keys.start()
 
-  const jobs = await startJobs({ url, log, jobs: [...sessionJobs(services), ...verificationJobs(services)] })
+  const jobs = await startJobs({ url, log, jobs: backgroundJobs(services) })
   opened.defer(() => jobs.stop())
   services.sealer.start()
   opened.defer(() => services.sealer.stop())

@@ -9,7 +9,11 @@ import type { Metrics } from './http/metrics.ts'
 import type { Clock } from './lib/clock.ts'
 import { deriveKey } from './lib/secrets.ts'
 import { type AuditDeps, createSealer, headFileName } from './modules/audit/index.ts'
-import type { AdministratorDeps } from './modules/auth/index.ts'
+import {
+  type AdministratorDeps,
+  type ContactCounter,
+  createEmailChangeCounter,
+} from './modules/auth/index.ts'
 import {
   type ActivityLog,
   type Authenticator,
@@ -43,6 +47,9 @@ export type Services = AdministratorDeps &
     authenticator: Authenticator
     sessions: Sessions
     verification: Verification
+    /** Seals registrations that wait in the job queue. */
+    registrationKey: Buffer
+    countEmailChange: ContactCounter
     delivery: Delivery
     outbound: Outbound
   }
@@ -69,11 +76,13 @@ export function createServices({ config, clock, log, store, news, hasher, metric
     log: (message, error) => log.warn({ err: error }, message),
   })
   const authenticator = createAuthenticator({ store, news, keys, clock, tokens, activity })
+  const delivery = createDelivery({ config, clock, log, store, metrics })
   const sessions = createSessions({
     store,
     clock,
     keys,
     authenticator,
+    outbound: delivery.outbound,
     tokens,
     refreshKey: deriveKey(config.encryptionKey, 'refresh tokens'),
     refreshDays: config.refreshTokenDays,
@@ -86,7 +95,6 @@ export function createServices({ config, clock, log, store, news, hasher, metric
     publicUrl: config.publicUrl,
     count: createCodeCounter(metrics.registry),
   })
-  const delivery = createDelivery({ config, clock, log, store, metrics })
   const auditKey = deriveKey(config.encryptionKey, 'audit seals')
   const headFile = path.join(config.dataDir, headFileName)
   return {
@@ -104,6 +112,8 @@ export function createServices({ config, clock, log, store, news, hasher, metric
     authenticator,
     sessions,
     verification,
+    registrationKey: deriveKey(config.encryptionKey, 'private registrations'),
+    countEmailChange: createEmailChangeCounter(metrics.registry),
     delivery,
     outbound: delivery.outbound,
   }

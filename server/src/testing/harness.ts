@@ -1,9 +1,11 @@
 import { randomBytes } from 'node:crypto'
 import type { InjectOptions } from 'fastify'
+import { runOnce, Logger as WorkerLogger } from 'graphile-worker'
 import pg from 'pg'
 import type { Logger } from 'pino'
 import { afterAll } from 'vitest'
 import { buildApp } from '../app.ts'
+import { backgroundJobs } from '../background.ts'
 import type { Config } from '../config.ts'
 import { createNews } from '../db/news.ts'
 import { createPool, createStore } from '../db/store.ts'
@@ -95,6 +97,8 @@ export type TestApp = {
   signUp(user?: Record<string, unknown>): Promise<SignedUp>
   /** The same for an administrator. */
   signUpAdmin(): Promise<SignedUp>
+  /** Runs what is in the job queue now, to its end. */
+  runJobs(): Promise<void>
   stop(): Promise<void>
 }
 
@@ -219,6 +223,15 @@ export async function startTestApp(
       const { createAdministratorByOperator } = await import('../modules/auth/index.ts')
       const id = await createAdministratorByOperator(services, { email, password })
       return signIn(email, password, id)
+    },
+    async runJobs() {
+      const jobs = backgroundJobs(services)
+      await runOnce({
+        pgPool: pool,
+        noHandleSignals: true,
+        logger: new WorkerLogger(() => () => undefined),
+        taskList: Object.fromEntries(jobs.map(job => [job.name, payload => job.run(payload)])),
+      })
     },
     async stop() {
       await app.close()

@@ -1,4 +1,5 @@
 import type { Store } from '../../db/store.ts'
+import type { Outbound } from '../../delivery/index.ts'
 import type { PasswordHasher } from '../../hashing/pool.ts'
 import type { Principal } from '../../http/principal.ts'
 import { ProblemError } from '../../http/problems.ts'
@@ -7,6 +8,8 @@ import { appendAudit, type Origin } from '../audit/index.ts'
 import { appendEvent } from '../events/index.ts'
 import type { Sessions } from '../sessions/index.ts'
 import { changePasswordHash, findCredential, type UserReader } from '../users/index.ts'
+import type { Verification } from '../verification/index.ts'
+import { tellOfNewPassword } from './notices.ts'
 import {
   candidatePassword,
   checkNewPassword,
@@ -22,6 +25,8 @@ export type ChangePasswordDeps = {
   sessions: Sessions
   users: UserReader
   passwordPolicy: PasswordPolicy
+  verification: Verification
+  outbound: Outbound
 }
 
 /**
@@ -62,6 +67,8 @@ export async function changePassword(
       reason: 'password_changed',
       except: sessionId,
     })
+    await deps.verification.cancel(trx, userId, ['PASSWORD_RESET'])
+    await tellOfNewPassword(deps.outbound, trx, at, userId)
     await deps.store.announce(trx, { kind: 'user', id: userId })
   })
 }

@@ -4,4 +4,6 @@ export {
   type NewAdministrator,
   setupCode,
 } from './first-administrator.ts'
+export { authJobs } from './jobs.ts'
+export { type ContactCounter, createEmailChangeCounter } from './metrics.ts'
 export { type AuthDeps, authRoutes } from './routes.ts'

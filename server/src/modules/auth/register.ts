@@ -1,26 +1,30 @@
-import type { Store } from '../../db/store.ts'
 import type { PasswordHasher } from '../../hashing/pool.ts'
 import { can, type Principal } from '../../http/principal.ts'
 import type { FieldError } from '../../http/problem-schema.ts'
 import { ProblemError } from '../../http/problems.ts'
-import type { Clock } from '../../lib/clock.ts'
 import { defaultRole, grantRole, refuseRolesBeyond } from '../access/index.ts'
 import type { Origin } from '../audit/index.ts'
-import { createUser, readNewUser } from '../users/index.ts'
+import { createUser, type NewUser, readNewUser } from '../users/index.ts'
+import { unlessLimited } from './owner.ts'
 import { checkNewPassword, normalisePassword, type PasswordPolicy } from './password-policy.ts'
+import { type PrivateRegistrationDeps, registerLater } from './private-registration.ts'
 import type { Registration } from './schemas.ts'
+import { sendVerificationMail } from './verification-mail.ts'
 
-export type RegisterDeps = {
-  store: Store
-  clock: Clock
+export type RegisterDeps = PrivateRegistrationDeps & {
   hasher: PasswordHasher
   passwordPolicy: PasswordPolicy
   registration: 'open' | 'closed'
+  registrationPrivacy: boolean
 }
 
+/** A registration that breaks no rule, with its password hashed. */
+export type AcceptedRegistration = { user: NewUser; roles: readonly string[] }
+
 /**
- * Registers a user. Whoever holds `users:create` may also set what is otherwise the default.
- * @returns the new id
+ * Registers a user, and sends them the mail that proves their address. Whoever holds `users:create` may also
+ * set what is otherwise the default.
+ * @returns the new id; undefined where REGISTRATION_PRIVACY leaves the rest to a job
  * @throws ProblemError registration_closed, forbidden_field, validation_failed, email_taken, username_taken,
  *   phone_taken, service_busy
  */
@@ -29,8 +33,19 @@ export async function register(
   origin: Origin,
   principal: Principal | undefined,
   input: Registration,
-): Promise<string> {
+): Promise<string | undefined> {
   const creator = can(principal, 'users:create') ? principal : undefined
+  const accepted = await accept(deps, creator, input)
+  if (!deps.registrationPrivacy || creator) return createRegistered(deps, origin, accepted)
+  await registerLater(deps, origin, accepted)
+  return undefined
+}
+
+async function accept(
+  deps: RegisterDeps,
+  creator: Principal | undefined,
+  input: Registration,
+): Promise<AcceptedRegistration> {
   if (deps.registration === 'closed' && !creator) throw new ProblemError('registration_closed')
   const roles = askedRoles(input)
   if (!creator) refusePrivileged(input)
@@ -42,11 +57,38 @@ export async function register(
     names: [user.full_name, user.first_name, user.last_name],
   })
   if (creator) await refuseRolesBeyond(deps.store.db, creator, roles)
-  const password_hash = await deps.hasher.hash(password)
+  const { email, username, full_name, first_name, last_name, phone_number, is_active, email_verified } = user
+  const fields = {
+    email,
+    username,
+    full_name,
+    first_name,
+    last_name,
+    phone_number,
+    is_active,
+    email_verified,
+  }
+  return { user: { ...fields, password_hash: await deps.hasher.hash(password) }, roles }
+}
+
+/**
+ * Writes an accepted registration.
+ * @returns the new id
+ * @throws ProblemError email_taken, username_taken, phone_taken
+ */
+export function createRegistered(
+  deps: Pick<RegisterDeps, 'store' | 'clock' | 'verification' | 'outbound'>,
+  origin: Origin,
+  { user, roles }: AcceptedRegistration,
+): Promise<string> {
   return deps.store.transact(async trx => {
     const at = deps.clock.now()
-    const userId = await createUser(trx, at, origin, { ...user, password_hash })
+    const userId = await createUser(trx, at, origin, user)
     for (const role of roles) await grantRole(trx, at, origin, { userId, role })
+    if (!user.email_verified) {
+      const recipient = { id: userId, email: user.email, name: user.full_name ?? user.username ?? null }
+      await unlessLimited(() => sendVerificationMail(deps, trx, at, recipient, 'owner'))
+    }
     return userId
   })
 }

@@ -4,17 +4,30 @@ import { can } from '../../http/principal.ts'
 import { NoBody, problemResponses, ref } from '../../http/schemas.ts'
 import type { App } from '../../http/types.ts'
 import { originOf } from '../audit/index.ts'
-import { type ReplyWithTokens, TokensSchema } from '../sessions/index.ts'
+import { type BrowserMode, type ReplyWithTokens, TokensSchema } from '../sessions/index.ts'
 import { isPrivilegedField, refuseFields, UserSchema } from '../users/index.ts'
 import { type ChangePasswordDeps, changePassword } from './change-password.ts'
+import { type ContactDeps, contactRoutes } from './contact-routes.ts'
+import { AcceptedSchema } from './contact-schemas.ts'
 import { type AdministratorDeps, setUpAdministrator } from './first-administrator.ts'
 import { type LoginDeps, login } from './login.ts'
+import { type RecoveryDeps, recoveryRoutes } from './recovery-routes.ts'
 import { type RegisterDeps, register } from './register.ts'
 import { LoginSchema, PasswordChangeSchema, RegistrationSchema, SetupSchema } from './schemas.ts'
 
-export type AuthDeps = RegisterDeps & LoginDeps & ChangePasswordDeps & AdministratorDeps
+export type AuthDeps = RegisterDeps &
+  LoginDeps &
+  ChangePasswordDeps &
+  AdministratorDeps &
+  RecoveryDeps &
+  ContactDeps
 
-export function authRoutes(app: App, deps: AuthDeps & { replyWithTokens: ReplyWithTokens }): void {
+export function authRoutes(
+  app: App,
+  deps: AuthDeps & { replyWithTokens: ReplyWithTokens; browserMode: BrowserMode },
+): void {
+  recoveryRoutes(app, deps)
+  contactRoutes(app, deps)
   for (const schema of [RegistrationSchema, LoginSchema, PasswordChangeSchema, SetupSchema])
     app.addSchema(schema)
 
@@ -29,11 +42,13 @@ export function authRoutes(app: App, deps: AuthDeps & { replyWithTokens: ReplyWi
       summary: 'Register',
       description:
         'Open to anyone unless `REGISTRATION=closed`. With a token that has `users:create`, privileged fields ' +
-        'may be set as well.',
+        'may be set as well. Sends a mail that proves the address. With `REGISTRATION_PRIVACY=true` the reply to ' +
+        'the anonymous is always 202, and the owner of a taken address gets a mail.',
       security: [{}, { bearerAuth: [] }],
       body: ref(RegistrationSchema),
       response: {
         201: ref(UserSchema),
+        202: ref(AcceptedSchema),
         ...problemResponses(
           'registration_closed',
           'forbidden_field',
@@ -45,6 +60,10 @@ export function authRoutes(app: App, deps: AuthDeps & { replyWithTokens: ReplyWi
     },
     async handler(request, reply) {
       const id = await register(deps, originOf(request), request.principal, request.body)
+      if (id === undefined) {
+        reply.code(202)
+        return { message: 'A mail is on its way to the address.' }
+      }
       reply.code(201)
       return deps.users.read(id)
     },
@@ -62,11 +81,12 @@ export function authRoutes(app: App, deps: AuthDeps & { replyWithTokens: ReplyWi
       body: ref(LoginSchema),
       response: {
         200: ref(TokensSchema),
-        ...problemResponses('invalid_credentials', 'csrf_failed'),
+        ...problemResponses('invalid_credentials', 'email_not_verified', 'csrf_failed'),
       },
     },
     async handler(request, reply) {
-      return deps.replyWithTokens(request, reply, await login(deps, originOf(request), request.body))
+      const device = deps.browserMode.device(request, reply)
+      return deps.replyWithTokens(request, reply, await login(deps, originOf(request), request.body, device))
     },
   })
 

@@ -1,6 +1,6 @@
 import { type Static, Type } from 'typebox'
 
-const password = Type.String({
+export const newPassword = Type.String({
   minLength: 1,
   maxLength: 1024,
   description: 'At least 8 characters with upper case, lower case and a digit; at most 128',
@@ -13,7 +13,7 @@ const name = (longest: number) =>
 export const RegistrationSchema = Type.Object(
   {
     email: Type.String({ maxLength: 320, examples: ['user@example.com'] }),
-    password,
+    password: newPassword,
     confirm_password: Type.Optional(
       Type.String({ maxLength: 1024, description: 'If given, must equal the password' }),
     ),
@@ -69,7 +69,7 @@ export const LoginSchema = Type.Object(
 export type Login = Static<typeof LoginSchema>
 
 export const PasswordChangeSchema = Type.Object(
-  { current_password: Type.String({ minLength: 1, maxLength: 1024 }), new_password: password },
+  { current_password: Type.String({ minLength: 1, maxLength: 1024 }), new_password: newPassword },
   {
     $id: 'PasswordChange',
     additionalProperties: false,
@@ -86,7 +86,7 @@ export const SetupSchema = Type.Object(
       description: 'Printed by the service when it starts without an administrator',
     }),
     email: Type.String({ maxLength: 320 }),
-    password,
+    password: newPassword,
     username: Type.Optional(Type.String({ maxLength: 64 })),
     full_name: name(150),
   },

@@ -90,7 +90,7 @@ export function createAuthenticator(deps: {
       else if (announcement.kind === 'user') {
         for (const id of [...(sessionsOf.get(announcement.id) ?? [])]) sessions.drop(id)
         sessions.dropLoads() // whose they are is not known yet
-      } else forgetEverything()
+      } else if (announcement.kind === 'access' || announcement.kind === 'keys') forgetEverything()
     },
     missed: forgetEverything,
   })

@@ -2,6 +2,7 @@ import '@fastify/cookie'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { ProblemError } from '../../http/problems.ts'
 import type { App } from '../../http/types.ts'
+import { randomToken } from '../../lib/secrets.ts'
 
 /**
  * Browser mode: a page that sends `X-Roster-Client: browser` never sees its refresh token. It travels in an
@@ -14,14 +15,21 @@ export type BrowserMode = {
   refreshToken(request: FastifyRequest): string | undefined
   keep(reply: FastifyReply, refreshToken: string, maxAge: number): void
   clear(reply: FastifyReply): void
+  /** What this browser is recognised by at its next sign-in; undefined outside browser mode. */
+  device(request: FastifyRequest, reply: FastifyReply): string | undefined
 }
+
+/** Seconds; the longest that browsers keep a cookie. */
+const deviceMemory = 400 * 86_400
 
 export function createBrowserMode(
   app: App,
   settings: { publicUrl: string; allowedOrigins: '*' | readonly string[] },
 ): BrowserMode {
   const secure = settings.publicUrl.startsWith('https:')
-  const name = secure ? '__Host-roster_refresh' : 'roster_refresh'
+  const prefix = secure ? '__Host-' : ''
+  const name = `${prefix}roster_refresh`
+  const deviceName = `${prefix}roster_device`
   const attributes = { path: '/', httpOnly: true, sameSite: 'strict', secure } as const
 
   function isOurs(origin: string): boolean {
@@ -30,15 +38,24 @@ export function createBrowserMode(
     return URL.canParse(origin) && ['localhost', '127.0.0.1', '[::1]'].includes(new URL(origin).hostname)
   }
 
+  function isOn(request: FastifyRequest): boolean {
+    if (request.headers['x-roster-client'] !== 'browser') return false
+    if (!isOurs(request.headers.origin ?? '')) throw new ProblemError('csrf_failed')
+    return true
+  }
+
   return {
-    isOn(request) {
-      if (request.headers['x-roster-client'] !== 'browser') return false
-      if (!isOurs(request.headers.origin ?? '')) throw new ProblemError('csrf_failed')
-      return true
-    },
+    isOn,
     refreshToken: request => app.parseCookie(request.headers.cookie ?? '')[name],
     keep: (reply, refreshToken, maxAge) =>
       void reply.setCookie(name, refreshToken, { ...attributes, maxAge }),
     clear: reply => void reply.clearCookie(name, attributes),
+    device(request, reply) {
+      if (!isOn(request)) return undefined
+      const kept = app.parseCookie(request.headers.cookie ?? '')[deviceName]
+      const device = kept !== undefined && /^[\w-]{22}$/.test(kept) ? kept : randomToken(16)
+      reply.setCookie(deviceName, device, { ...attributes, maxAge: deviceMemory })
+      return device
+    },
   }
 }

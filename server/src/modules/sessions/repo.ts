@@ -139,6 +139,31 @@ export async function listSessions(db: Db, userId: string, now: Date): Promise<S
     .execute()
 }
 
+/** Keeps a device. True where it is new to a user who has others. */
+export async function rememberDevice(
+  trx: Tx,
+  device: { userId: string; hash: Buffer; at: Date; refreshBefore: Date },
+): Promise<boolean> {
+  const { userId, hash, at } = device
+  const { rows } = await sql<{ tell: boolean }>`
+    with others as (
+      select from known_devices where user_id = ${userId} limit 1
+    ), kept as (
+      insert into known_devices as k (user_id, device_hash, first_seen_at, last_seen_at)
+      values (${userId}, ${hash}, ${at}, ${at})
+      on conflict (user_id, device_hash) do update set last_seen_at = ${at}
+        where k.last_seen_at < ${device.refreshBefore}
+      returning (xmax = 0) as is_new
+    )
+    select is_new and exists (select from others) as tell from kept`.execute(trx)
+  return rows[0]?.tell ?? false
+}
+
+/** Forgets devices that nobody signed in from since `before`. */
+export async function deleteForgottenDevices(db: Db, before: Date): Promise<void> {
+  await db.deleteFrom('known_devices').where('last_seen_at', '<', before).execute()
+}
+
 /** Moves `last_used_at` forward for many sessions at once, rows locked in one order. */
 export async function recordUse(db: Db, uses: readonly { sessionId: string; at: Date }[]): Promise<void> {
   await sql`

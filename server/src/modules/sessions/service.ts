@@ -1,9 +1,11 @@
 import type { Store, Tx } from '../../db/store.ts'
+import type { Outbound } from '../../delivery/index.ts'
 import { ProblemError } from '../../http/problems.ts'
 import { addTime, type Clock, days, seconds } from '../../lib/clock.ts'
 import { uuidv7 } from '../../lib/ids.ts'
 import { appendAudit, type Origin } from '../audit/index.ts'
 import { appendEvent } from '../events/index.ts'
+import { findUserRecord } from '../users/index.ts'
 import { issueAccessToken, type TokenSettings } from './access-token.ts'
 import type { Authenticator } from './authenticator.ts'
 import { type Device, describeDevice } from './device.ts'
@@ -76,9 +78,19 @@ export type Sessions = {
     origin: Origin,
     end: { userId: string; reason: EndReason; except?: string | undefined },
   ): Promise<number>
+  /** Ends one session of a user as part of a change. */
+  endOneWithin(
+    trx: Tx,
+    at: Date,
+    origin: Origin,
+    end: { userId: string; sessionId: string; reason: EndReason },
+  ): Promise<number>
   /** Deletes what ended more than a day ago, a thousand at a time. Returns how many. */
   cleanUp(): Promise<number>
 }
+
+/** Milliseconds after which a device that nobody signed in from is forgotten. */
+const deviceMemory = days(400)
 
 /** For so long a replaced refresh token still gets its successor: two tabs, or a reply that got lost. */
 const grace = seconds(10)
@@ -88,6 +100,7 @@ export function createSessions(deps: {
   clock: Clock
   keys: KeyRing
   authenticator: Authenticator
+  outbound: Outbound
   tokens: TokenSettings
   refreshKey: Buffer
   refreshDays: number
@@ -163,9 +176,22 @@ export function createSessions(deps: {
     if (age >= 1 && replacedAt && at.getTime() - replacedAt.getTime() <= grace) return
     await store.transact(async trx => {
       const reused = { userId: state.user_id, only: token.sessionId, reason: 'refresh_token_reused' } as const
-      await endWithin(trx, at, { ...origin, actorType: 'anonymous' }, reused, 'denied')
+      const ended = await endWithin(trx, at, { ...origin, actorType: 'anonymous' }, reused, 'denied')
+      if (ended > 0) await tellOfReuse(trx, at, state.user_id)
     })
     throw new ProblemError('refresh_token_reused')
+  }
+
+  async function tellOfReuse(trx: Tx, at: Date, userId: string): Promise<void> {
+    const user = await findUserRecord(trx, userId)
+    if (!user) return
+    await deps.outbound.mail(trx, {
+      template: 'refresh_token_reused',
+      to: user.email,
+      locale: user.locale,
+      userId,
+      data: { name: user.full_name ?? user.username, at },
+    })
   }
 
   /** Ends sessions with everything that belongs to it: audit, events, and the news to other processes. */
@@ -214,8 +240,11 @@ export function createSessions(deps: {
       ),
     endAllWithin: (trx, at, origin, { userId, reason, except }) =>
       endWithin(trx, at, origin, { userId, reason, ...(except !== undefined && { except }) }),
+    endOneWithin: (trx, at, origin, { userId, sessionId, reason }) =>
+      endWithin(trx, at, origin, { userId, only: sessionId, reason }),
     async cleanUp() {
       const before = addTime(clock.now(), -days(1))
+      await repo.deleteForgottenDevices(store.db, addTime(before, -deviceMemory))
       // Revocation comes any time after creation; expiry at the earliest a refresh lifetime after it.
       const newestPossible = uuidv7(before)
       let deleted = 0

@@ -14,6 +14,7 @@ export {
   findCredential,
   findForSignIn,
   findOwner,
+  findUserRecord,
   holdSignInState,
   type LockedUser,
   lockUser,
@@ -24,4 +25,5 @@ export {
   strengthenPasswordHash,
 } from './repo.ts'
 export { userRoutes } from './routes.ts'
+export { usernameRoute } from './username-route.ts'
 export { type User, UserSchema } from './schemas.ts'

@@ -24,6 +24,11 @@ export async function findUser(db: Db, id: string): Promise<UserRow | undefined>
 /** A record as it is, and stays until the transaction that read it ends. */
 export type LockedUser = Selectable<UsersTable>
 
+/** One record, without what other tables know. */
+export async function findUserRecord(db: Db, id: string): Promise<LockedUser | undefined> {
+  return db.selectFrom('users').selectAll().where('id', '=', id).executeTakeFirst()
+}
+
 /** Locks the record against other changes until `trx` ends. */
 export async function lockUser(trx: Tx, id: string): Promise<LockedUser | undefined> {
   return trx.selectFrom('users').selectAll().where('id', '=', id).forNoKeyUpdate().executeTakeFirst()

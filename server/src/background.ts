@@ -1,0 +1,14 @@
+import type { Job } from './jobs/worker.ts'
+import { authJobs } from './modules/auth/index.ts'
+import { sessionJobs } from './modules/sessions/index.ts'
+import { userJobs } from './modules/users/index.ts'
+import { verificationJobs } from './modules/verification/index.ts'
+import type { Services } from './services.ts'
+
+/** Everything that runs in the background, by the clock or because a request left it for later. */
+export const backgroundJobs = (services: Services): Job[] => [
+  ...userJobs(services),
+  ...verificationJobs(services),
+  ...sessionJobs(services),
+  ...authJobs(services),
+]

@@ -1,0 +1,81 @@
+import type { Store } from '../../db/store.ts'
+import type { Outbound } from '../../delivery/index.ts'
+import type { Principal } from '../../http/principal.ts'
+import { ProblemError } from '../../http/problems.ts'
+import type { Clock } from '../../lib/clock.ts'
+import { phoneKey } from '../../lib/text.ts'
+import type { Origin } from '../audit/index.ts'
+import type { Sessions } from '../sessions/index.ts'
+import { findOwner, findUserRecord, lockUser, readFields, setPhone } from '../users/index.ts'
+import type { Verification } from '../verification/index.ts'
+import { requireRecentAuthentication } from './recent-authentication.ts'
+
+export type ChangePhoneDeps = {
+  store: Store
+  clock: Clock
+  sessions: Sessions
+  verification: Verification
+  outbound: Outbound
+}
+
+/**
+ * First step: sends a code to the new number; to the present one where it was never verified.
+ * @throws ProblemError step_up_required, validation_failed, phone_unchanged, phone_taken, otp_quota_exceeded,
+ *   otp_cooldown, sms_unavailable
+ */
+export async function initiatePhoneChange(
+  { store, clock, verification, outbound }: ChangePhoneDeps,
+  principal: Principal,
+  number: string,
+): Promise<{ phone_number: string }> {
+  const at = clock.now()
+  requireRecentAuthentication(principal, at)
+  const { phone_number } = readFields({ phone_number: number })
+  const user = await findUserRecord(store.db, principal.userId)
+  if (!user?.is_active) throw new ProblemError('not_found')
+  if (user.phone_number === phone_number && user.phone_verified_at) throw new ProblemError('phone_unchanged')
+  const owner = await findOwner(store.db, { column: 'phone_number', value: phone_number })
+  if (owner && owner.id !== user.id) throw new ProblemError('phone_taken')
+  await store.transact(async trx => {
+    const code = await verification.issueCode(trx, at, {
+      purpose: 'PHONE_VERIFICATION',
+      userId: user.id,
+      target: phone_number,
+    })
+    await outbound.sms(trx, {
+      template: 'phone_code',
+      to: phone_number,
+      locale: user.locale,
+      userId: user.id,
+      data: { code },
+    })
+  })
+  return { phone_number }
+}
+
+/**
+ * Second step: sets the number that the code was sent to, and ends the other sessions.
+ * @throws ProblemError invalid_code, otp_cooldown, phone_taken
+ */
+export async function completePhoneChange(
+  deps: ChangePhoneDeps,
+  origin: Origin,
+  { userId, sessionId }: Principal,
+  input: { phone_number: string; otp: string },
+): Promise<{ phone_number: string; phone_verified_at: Date }> {
+  const at = deps.clock.now()
+  const target = phoneKey(input.phone_number)
+  const isSet = await deps.store.transact(async trx => {
+    const user = await lockUser(trx, userId)
+    if (!user?.is_active || target === null) return false
+    const guess = { purpose: 'PHONE_VERIFICATION', userId, target, code: input.otp } as const
+    const outcome = await deps.verification.consumeCode(trx, at, guess)
+    if (!outcome.valid) return false
+    await setPhone(trx, at, origin, user, target)
+    await deps.sessions.endAllWithin(trx, at, origin, { userId, reason: 'phone_updated', except: sessionId })
+    await deps.store.announce(trx, { kind: 'user', id: userId })
+    return true
+  })
+  if (!isSet || target === null) throw new ProblemError('invalid_code')
+  return { phone_number: target, phone_verified_at: at }
+}

@@ -1,0 +1,197 @@
+import { principalOf } from '../../http/guard.ts'
+import { problemResponses, ref } from '../../http/schemas.ts'
+import type { App } from '../../http/types.ts'
+import { originOf } from '../audit/index.ts'
+import { type ReplyWithTokens, TokensSchema } from '../sessions/index.ts'
+import { type ChangeEmailDeps, completeEmailChange, initiateEmailChange } from './change-email.ts'
+import { type ChangePhoneDeps, completePhoneChange, initiatePhoneChange } from './change-phone.ts'
+import {
+  EmailChangedSchema,
+  EmailChangeProofSchema,
+  EmailChangeSchema,
+  EmailChangeStartedSchema,
+  EmailRestoredSchema,
+  PasswordByLinkSchema,
+  PhoneChangedSchema,
+  PhoneChangeProofSchema,
+  PhoneChangeSchema,
+  PhoneChangeStartedSchema,
+  StepUpSchema,
+} from './contact-schemas.ts'
+import type { ResetPasswordDeps } from './reset-password.ts'
+import { type StepUpDeps, stepUp } from './step-up.ts'
+import { undoEmailChange } from './undo-email-change.ts'
+
+export type ContactDeps = ChangeEmailDeps & ChangePhoneDeps & ResetPasswordDeps & StepUpDeps
+
+const schemas = [
+  EmailChangedSchema,
+  EmailChangeProofSchema,
+  EmailChangeSchema,
+  EmailChangeStartedSchema,
+  EmailRestoredSchema,
+  PhoneChangedSchema,
+  PhoneChangeProofSchema,
+  PhoneChangeSchema,
+  PhoneChangeStartedSchema,
+  StepUpSchema,
+]
+
+/** Changing one’s e-mail address and phone number, each proved by a code sent there. */
+export function contactRoutes(app: App, deps: ContactDeps & { replyWithTokens: ReplyWithTokens }): void {
+  for (const schema of schemas) app.addSchema(schema)
+  emailRoutes(app, deps)
+  phoneRoutes(app, deps)
+
+  app.route({
+    method: 'POST',
+    url: '/auth/step-up',
+    config: { access: 'self', rateLimit: 'password' },
+    schema: {
+      operationId: 'stepUp',
+      tags: ['auth'],
+      summary: 'Prove again who one is',
+      description:
+        'Answers with the tokens of a new session, in place of the present one. Sensitive routes want this or a ' +
+        'sign-in from the last 10 minutes.',
+      body: ref(StepUpSchema),
+      response: { 200: ref(TokensSchema), ...problemResponses('invalid_current_password', 'csrf_failed') },
+    },
+    async handler(request, reply) {
+      const tokens = await stepUp(deps, originOf(request), principalOf(request), request.body.password)
+      return deps.replyWithTokens(request, reply, tokens)
+    },
+  })
+}
+
+function emailRoutes(app: App, deps: ContactDeps): void {
+  app.route({
+    method: 'POST',
+    url: '/auth/profile/email/initiate',
+    config: { access: 'self', rateLimit: 'verification' },
+    schema: {
+      operationId: 'initiateEmailChange',
+      tags: ['profile'],
+      summary: 'Begin to change one’s e-mail address',
+      description:
+        'Sends a six-digit code to the new address. Needs a sign-in or step-up from the last 10 minutes.',
+      body: ref(EmailChangeSchema),
+      response: {
+        200: ref(EmailChangeStartedSchema),
+        ...problemResponses(
+          'step_up_required',
+          'email_unchanged',
+          'email_taken',
+          'otp_quota_exceeded',
+          'otp_cooldown',
+          'not_found',
+        ),
+      },
+    },
+    async handler(request) {
+      const started = await initiateEmailChange(deps, principalOf(request), request.body.new_email)
+      return { ...started, next_step: 'verify_email_update_otp' as const }
+    },
+  })
+
+  app.route({
+    method: 'POST',
+    url: '/auth/profile/email/complete',
+    config: { access: 'self', rateLimit: 'verification' },
+    schema: {
+      operationId: 'completeEmailChange',
+      tags: ['profile'],
+      summary: 'Change one’s e-mail address',
+      description:
+        'With the code from the new address, which counts as verified then. The other sessions end. The old ' +
+        'address is told, with a link that undoes the change for 72 hours.',
+      body: ref(EmailChangeProofSchema),
+      response: {
+        200: ref(EmailChangedSchema),
+        ...problemResponses('invalid_code', 'email_taken', 'otp_cooldown'),
+      },
+    },
+    async handler(request) {
+      const changed = await completeEmailChange(deps, originOf(request), principalOf(request), request.body)
+      return {
+        email: changed.email,
+        email_verified: true,
+        email_verified_at: changed.email_verified_at.toISOString(),
+      }
+    },
+  })
+
+  app.route({
+    method: 'POST',
+    url: '/auth/profile/email/undo',
+    config: { access: 'public', rateLimit: 'password' },
+    schema: {
+      operationId: 'undoEmailChange',
+      tags: ['profile'],
+      summary: 'Undo a change of one’s e-mail address',
+      description:
+        'With the token of the mail to the old address, and a new password, since the old one may be in other ' +
+        'hands. Every session ends.',
+      body: ref(PasswordByLinkSchema),
+      response: { 200: ref(EmailRestoredSchema), ...problemResponses('invalid_link', 'email_taken') },
+    },
+    handler: request => undoEmailChange(deps, originOf(request), request.body),
+  })
+}
+
+function phoneRoutes(app: App, deps: ContactDeps): void {
+  app.route({
+    method: 'POST',
+    url: '/auth/profile/phone/initiate',
+    config: { access: 'self', rateLimit: 'verification' },
+    schema: {
+      operationId: 'initiatePhoneChange',
+      tags: ['profile'],
+      summary: 'Begin to change or verify one’s phone number',
+      description:
+        'Sends a six-digit code to the number by SMS. Needs a sign-in or step-up from the last 10 minutes.',
+      body: ref(PhoneChangeSchema),
+      response: {
+        200: ref(PhoneChangeStartedSchema),
+        ...problemResponses(
+          'step_up_required',
+          'phone_unchanged',
+          'phone_taken',
+          'otp_quota_exceeded',
+          'otp_cooldown',
+          'sms_unavailable',
+          'not_found',
+        ),
+      },
+    },
+    async handler(request) {
+      const started = await initiatePhoneChange(deps, principalOf(request), request.body.phone_number)
+      return { ...started, next_step: 'verify_phone_update_otp' as const }
+    },
+  })
+
+  app.route({
+    method: 'POST',
+    url: '/auth/profile/phone/complete',
+    config: { access: 'self', rateLimit: 'verification' },
+    schema: {
+      operationId: 'completePhoneChange',
+      tags: ['profile'],
+      summary: 'Change or verify one’s phone number',
+      description: 'With the code from the number. The other sessions end.',
+      body: ref(PhoneChangeProofSchema),
+      response: {
+        200: ref(PhoneChangedSchema),
+        ...problemResponses('invalid_code', 'phone_taken', 'otp_cooldown'),
+      },
+    },
+    async handler(request) {
+      const changed = await completePhoneChange(deps, originOf(request), principalOf(request), request.body)
+      return {
+        phone_number: changed.phone_number,
+        phone_verified: true,
+        phone_verified_at: changed.phone_verified_at.toISOString(),
+      }
+    },
+  })
+}

@@ -1,0 +1,81 @@
+import type { Store } from '../../db/store.ts'
+import type { Outbound } from '../../delivery/index.ts'
+import type { Principal } from '../../http/principal.ts'
+import { ProblemError } from '../../http/problems.ts'
+import { addTime, type Clock, days } from '../../lib/clock.ts'
+import { adminRole, hasAdministrator, lockAdministration } from '../access/index.ts'
+import type { Origin } from '../audit/index.ts'
+import type { Sessions } from '../sessions/index.ts'
+import { lockUser, restoreUser, softDeleteUser } from '../users/index.ts'
+import type { Verification } from '../verification/index.ts'
+import { nameOf } from './owner.ts'
+
+export type DeleteAccountDeps = {
+  store: Store
+  clock: Clock
+  sessions: Sessions
+  verification: Verification
+  outbound: Outbound
+  eraseAfterDays: number
+}
+
+/**
+ * Deletes one's own account softly: inactive at once, every session ended, and a mail with a link that
+ * restores it until it is erased.
+ * @throws ProblemError conflict for the last administrator
+ */
+export async function deleteOwnAccount(
+  deps: DeleteAccountDeps,
+  origin: Origin,
+  { userId, roles }: Principal,
+): Promise<void> {
+  const { store, sessions, verification, outbound } = deps
+  await store.transact(async trx => {
+    const at = deps.clock.now()
+    const isAdministrator = roles.includes(adminRole)
+    if (isAdministrator) await lockAdministration(trx)
+    const user = await lockUser(trx, userId)
+    if (!user?.is_active) throw new ProblemError('not_found')
+    await softDeleteUser(trx, at, origin, user)
+    if (isAdministrator && !(await hasAdministrator(trx))) {
+      throw new ProblemError('conflict', { detail: 'The last administrator can’t delete their account.' })
+    }
+    await sessions.endAllWithin(trx, at, origin, { userId, reason: 'account_deleted' })
+    await store.announce(trx, { kind: 'user', id: userId })
+    if (deps.eraseAfterDays === 0) return
+    const lifetime = days(deps.eraseAfterDays)
+    const { url } = await verification.issueLink(trx, at, {
+      purpose: 'ACCOUNT_RESTORE',
+      userId,
+      target: at.toISOString(),
+      lifetime,
+    })
+    await outbound.mail(trx, {
+      template: 'account_deleted',
+      to: user.email,
+      locale: user.locale,
+      userId,
+      data: { name: nameOf(user), restore_link: url, erase_at: addTime(at, lifetime) },
+    })
+  })
+}
+
+/**
+ * Restores the account for whoever has the link of the mail about its deletion; of that deletion, not of a
+ * later one. Does not sign in.
+ * @throws ProblemError invalid_link
+ */
+export async function restoreOwnAccount(
+  { store, clock, verification }: DeleteAccountDeps,
+  origin: Origin,
+  token: string,
+): Promise<void> {
+  await store.transact(async trx => {
+    const at = clock.now()
+    const { userId, target } = await verification.consumeLink(trx, at, { purpose: 'ACCOUNT_RESTORE', token })
+    const user = await lockUser(trx, userId)
+    if (user?.deleted_at?.toISOString() !== target) throw new ProblemError('invalid_link')
+    await restoreUser(trx, at, origin, user)
+    await store.announce(trx, { kind: 'user', id: userId })
+  })
+}

@@ -1,0 +1,13 @@
+import type { Job } from '../../jobs/worker.ts'
+import { type PrivateRegistrationDeps, registerPrivatelyJob, registerSealed } from './private-registration.ts'
+import { type ResetPasswordDeps, sendRequestedReset, sendResetJob } from './reset-password.ts'
+import { sendRequestedVerification, sendVerificationJob, type VerifyEmailDeps } from './verify-email.ts'
+
+/** What requests leave for later, so that their time tells nothing. Payloads are written by those requests. */
+export function authJobs(deps: ResetPasswordDeps & VerifyEmailDeps & PrivateRegistrationDeps): Job<never>[] {
+  return [
+    { ...sendResetJob, run: payload => sendRequestedReset(deps, payload) },
+    { ...sendVerificationJob, run: payload => sendRequestedVerification(deps, payload) },
+    { ...registerPrivatelyJob, run: payload => registerSealed(deps, payload) },
+  ]
+}

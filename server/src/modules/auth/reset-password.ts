@@ -1,0 +1,147 @@
+import type { Store, Tx } from '../../db/store.ts'
+import type { Outbound } from '../../delivery/index.ts'
+import type { PasswordHasher } from '../../hashing/pool.ts'
+import { ProblemError } from '../../http/problems.ts'
+import { enqueue } from '../../jobs/worker.ts'
+import type { Clock } from '../../lib/clock.ts'
+import { emailKey } from '../../lib/text.ts'
+import { appendAudit, type Origin } from '../audit/index.ts'
+import { appendEvent } from '../events/index.ts'
+import type { Sessions } from '../sessions/index.ts'
+import {
+  type LockedUser,
+  lockUser,
+  replacePasswordHash,
+  setEmailVerified,
+  type UserReader,
+} from '../users/index.ts'
+import type { Verification } from '../verification/index.ts'
+import { findActiveByEmail, nameOf, unlessLimited } from './owner.ts'
+import { checkNewPassword, normalisePassword, type PasswordPolicy } from './password-policy.ts'
+import { sendResetMail } from './reset-mail.ts'
+
+export type ResetPasswordDeps = {
+  store: Store
+  clock: Clock
+  hasher: PasswordHasher
+  sessions: Sessions
+  users: UserReader
+  verification: Verification
+  outbound: Outbound
+  passwordPolicy: PasswordPolicy
+}
+
+type AskedReset = { email_key: string }
+
+export const sendResetJob = { name: 'auth.send_password_reset' }
+
+/**
+ * Asks for a reset mail. Here nobody is looked up: the same audit row and the same job are written whoever
+ * asks for whom, so neither the reply nor its time tells whether there is an account.
+ */
+export async function requestPasswordReset(
+  { store, clock }: Pick<ResetPasswordDeps, 'store' | 'clock'>,
+  origin: Origin,
+  email: string,
+): Promise<void> {
+  const email_key = emailKey(email)
+  await store.transact(async trx => {
+    await appendAudit(trx, clock.now(), origin, { action: 'password.reset_requested' })
+    if (email_key !== null) await enqueue<AskedReset>(trx, sendResetJob, { email_key })
+  })
+}
+
+/** Sends the mail that was asked for, where there is an active user and the quota of the address allows it. */
+export async function sendRequestedReset(deps: ResetPasswordDeps, { email_key }: AskedReset): Promise<void> {
+  const user = await findActiveByEmail(deps.store.db, email_key)
+  if (!user) return
+  const at = deps.clock.now()
+  await deps.store.transact(trx => unlessLimited(() => sendResetMail(deps, trx, at, user)))
+}
+
+/**
+ * Sets a password for whoever has the link of a reset or invitation mail. That proves the address too. Every
+ * session ends and none begins: who has a second factor still needs it to sign in.
+ * @throws ProblemError invalid_link, validation_failed (the link stays good), service_busy
+ */
+export async function setPasswordByLink(
+  deps: ResetPasswordDeps,
+  origin: Origin,
+  purpose: 'PASSWORD_RESET' | 'INVITATION',
+  input: { token: string; new_password: string },
+): Promise<void> {
+  const proof = await deps.verification.findLink(deps.store.db, purpose, input.token)
+  if (!proof) throw new ProblemError('invalid_link')
+  const password = await checkedPassword(deps, proof.userId, input.new_password)
+  const hash = await deps.hasher.hash(password)
+  await deps.store.transact(async trx => {
+    const at = deps.clock.now()
+    const { userId, target } = await deps.verification.consumeLink(trx, at, { purpose, token: input.token })
+    const user = await lockUser(trx, userId)
+    if (!user?.is_active || user.email_key !== target) throw new ProblemError('invalid_link')
+    await setEmailVerified(trx, at, origin, user)
+    await takePossession(deps, trx, at, origin, user, hash)
+  })
+}
+
+/** A new password in the form that is hashed. @throws ProblemError validation_failed */
+export async function checkedPassword(
+  { users, passwordPolicy }: Pick<ResetPasswordDeps, 'users' | 'passwordPolicy'>,
+  userId: string,
+  newPassword: string,
+): Promise<string> {
+  const user = await users.read(userId)
+  const password = normalisePassword(newPassword)
+  const names = [user.full_name, user.first_name, user.last_name]
+  checkNewPassword(passwordPolicy, password, { ...user, names }, '/new_password')
+  return password
+}
+
+/**
+ * What was begun with the old password and must not go on without it. Undo links stay: they belong to the
+ * owner of an earlier address, and whoever took the account over may be the one who resets the password.
+ */
+const begun = [
+  'PASSWORD_RESET',
+  'INVITATION',
+  'EMAIL_VERIFICATION',
+  'EMAIL_UPDATE',
+  'PHONE_VERIFICATION',
+  'MFA_SMS',
+  'MFA_EMAIL',
+] as const
+
+/** Puts a new password in place of whatever there was: sessions and everything begun end with it. */
+export async function takePossession(
+  { store, sessions, verification, outbound }: ResetPasswordDeps,
+  trx: Tx,
+  at: Date,
+  origin: Origin,
+  user: LockedUser,
+  hash: string,
+  reason: 'password_reset' | 'email_update_undone' = 'password_reset',
+): Promise<void> {
+  const userId = user.id
+  await replacePasswordHash(trx, { userId, hash, at })
+  await verification.cancel(trx, userId, begun)
+  await appendAudit(trx, at, origin, {
+    action: 'user.password_reset',
+    subject: { type: 'user', id: userId },
+    changedFields: ['password'],
+    details: { reason },
+  })
+  await appendEvent(trx, at, {
+    type: 'user.password_changed',
+    userId,
+    data: { userId, changedAt: at.toISOString() },
+  })
+  await sessions.endAllWithin(trx, at, origin, { userId, reason })
+  await outbound.mail(trx, {
+    template: 'password_changed',
+    to: user.email,
+    locale: user.locale,
+    userId,
+    data: { name: nameOf(user), at },
+  })
+  await store.announce(trx, { kind: 'user', id: userId })
+}
