@@ -1,13 +1,14 @@
 import cookie from '@fastify/cookie'
 import type { Config } from './config.ts'
 import { migrationStatus } from './db/migrate.ts'
+import { profileUpdateDialect } from './dialects/profile-update.ts'
 import { addGuard } from './http/guard.ts'
 import type { OnUndeclared } from './http/responses.ts'
 import { createServer } from './http/server.ts'
 import type { App } from './http/types.ts'
 import { accessRoutes } from './modules/access/index.ts'
 import { auditRoutes } from './modules/audit/index.ts'
-import { authRoutes } from './modules/auth/index.ts'
+import { authRoutes, linkPageRoutes } from './modules/auth/index.ts'
 import { createBrowserMode, createTokensReply, jwksRoute, sessionRoutes } from './modules/sessions/index.ts'
 import { type Phase, systemRoutes } from './modules/system/index.ts'
 import { usernameRoute, userRoutes } from './modules/users/index.ts'
@@ -47,6 +48,7 @@ export async function buildApp(deps: AppDeps): Promise<App> {
     migrations: () => migrationStatus(store.pool),
   })
   jwksRoute(app, '/.well-known/jwks.json', 'jwks', services.keys)
+  const settings = accountSettings(config)
   await app.register(
     async (api: App) => {
       auditRoutes(api, services)
@@ -54,10 +56,12 @@ export async function buildApp(deps: AppDeps): Promise<App> {
       userRoutes(api, services)
       sessionRoutes(api, { ...services, browserMode, replyWithTokens })
       usernameRoute(api, services)
-      authRoutes(api, { ...services, ...accountSettings(config), browserMode, replyWithTokens })
+      authRoutes(api, { ...services, ...settings, browserMode, replyWithTokens })
     },
     { prefix: '/api/v1' },
   )
+  await linkPageRoutes(app, { ...services, ...settings })
+  await profileUpdateDialect(app, { ...services, ...settings })
   return app
 }
 
@@ -66,13 +70,11 @@ const accountSettings = ({
   registrationPrivacy,
   requireVerifiedEmail,
   eraseAfterDays,
-  publicUrl,
   brandName,
 }: Config) => ({
   registration,
   registrationPrivacy,
   requireVerifiedEmail,
   eraseAfterDays,
-  publicUrl,
   brandName,
 })

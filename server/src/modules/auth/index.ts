@@ -1,3 +1,4 @@
+export { type ChangeEmailDeps, completeEmailChange, initiateEmailChange } from './change-email.ts'
 export {
   type AdministratorDeps,
   createAdministratorByOperator,
@@ -6,4 +7,5 @@ export {
 } from './first-administrator.ts'
 export { authJobs } from './jobs.ts'
 export { type ContactCounter, createEmailChangeCounter } from './metrics.ts'
+export { linkPageRoutes } from './pages/routes.ts'
 export { type AuthDeps, authRoutes } from './routes.ts'

@@ -1,0 +1,121 @@
+import { readFileSync } from 'node:fs'
+import type { FastifyReply } from 'fastify'
+import { toProblem } from '../../../http/errors.ts'
+import { type ProblemError, problemHeaders } from '../../../http/problems.ts'
+import {
+  MalformedQuery,
+  parseQueryString,
+  type Query,
+  refuseMalformedQuery,
+} from '../../../http/query-string.ts'
+import { sendPage } from '../../../http/security-headers.ts'
+import type { App } from '../../../http/types.ts'
+import { originOf } from '../../audit/index.ts'
+import type { AuthDeps } from '../routes.ts'
+import { type Form, renderForm } from './forms.ts'
+import { renderPage } from './html.ts'
+import { type LinkPage, linkPages } from './link-pages.ts'
+
+export type PagesDeps = AuthDeps & { brandName: string }
+
+/**
+ * The pages that links in mails open. Opening one uses nothing up, so a mail scanner can't: its form, which
+ * posts to the same address, does. The form needs no other protection against foreign sites than the secret
+ * of the link itself, which no other site has.
+ */
+export async function linkPageRoutes(app: App, deps: PagesDeps): Promise<void> {
+  await app.register(async (pages: App) => {
+    pages.removeAllContentTypeParsers()
+    pages.addContentTypeParser<string>(
+      'application/x-www-form-urlencoded',
+      { parseAs: 'string', bodyLimit: 16 * 1024 },
+      (_request, body, done) => {
+        const form = parseQueryString(body)
+        if (form instanceof MalformedQuery) done(refuseMalformedQuery(form))
+        else done(null, form)
+      },
+    )
+    pages.setErrorHandler((error, _request, reply) => sendProblemPage(reply, deps, toProblem(error)))
+    styleRoute(pages)
+    for (const page of linkPages) pageRoutes(pages, deps, page)
+  })
+}
+
+const hidden = { schema: { hide: true } } as const
+
+function styleRoute(pages: App): void {
+  const css = readFileSync(new URL('page.css', import.meta.url), 'utf8')
+  pages.get('/pages/page.css', { ...hidden, config: { access: 'public' } }, (_request, reply) =>
+    reply.header('cache-control', 'public, max-age=3600').type('text/css; charset=utf-8').send(css),
+  )
+}
+
+function pageRoutes(pages: App, deps: PagesDeps, page: LinkPage): void {
+  pages.get(page.path, { ...hidden, config: { access: 'public' } }, async (request, reply) => {
+    const secret = single(request.query, page.secret)
+    const isDead =
+      page.purpose !== undefined && !(await deps.verification.findLink(deps.store.db, page.purpose, secret))
+    return isDead ? sendDeadLink(reply, deps) : sendPage(reply, renderForm(page, deps, secret))
+  })
+
+  pages.post(
+    page.path,
+    { ...hidden, config: { access: 'public', rateLimit: page.rateLimit } },
+    async (request, reply) => {
+      const form = singles(request.body)
+      const secret = form[page.secret] ?? ''
+      try {
+        await page.submit(deps, originOf(request), secret, form)
+      } catch (error) {
+        const problem = toProblem(error)
+        if (problem.code === 'invalid_link') return sendDeadLink(reply, deps)
+        if (problem.status >= 500) throw error
+        const retry = renderForm(page, deps, secret, { form, errors: messagesOf(problem) })
+        return sendPage(reply.code(problem.status).headers(headersOf(problem)), retry)
+      }
+      return sendPage(reply, renderPage({ brandName: deps.brandName, ...page.done }))
+    },
+  )
+}
+
+const sendDeadLink = (reply: FastifyReply, { brandName }: PagesDeps): FastifyReply =>
+  sendPage(
+    reply.code(400),
+    renderPage({
+      brandName,
+      title: 'This link does not work',
+      text: 'It has expired, was used already, or is not complete. Ask for a new mail.',
+    }),
+  )
+
+function sendProblemPage(reply: FastifyReply, { brandName }: PagesDeps, problem: ProblemError): FastifyReply {
+  if (problem.status >= 500) reply.log.error({ err: problem.cause ?? problem }, problem.code)
+  const [text = problem.title] = messagesOf(problem)
+  const page = renderPage({ brandName, title: 'That did not work', text })
+  return sendPage(reply.code(problem.status).headers(headersOf(problem)), page)
+}
+
+/** The headers of a problem but its type: this one is a page. */
+function headersOf(problem: ProblemError): Record<string, string> {
+  const { 'content-type': _, ...headers } = problemHeaders(problem)
+  return headers
+}
+
+const messagesOf = ({ errors, detail, title }: ProblemError): string[] =>
+  errors && errors.length > 0 ? errors.map(({ message }) => capitalised(message)) : [detail ?? title]
+
+const capitalised = (text: string): string => text.slice(0, 1).toUpperCase() + text.slice(1)
+
+/** A parameter that came once; nothing where it is missing or came more often. */
+function single(query: unknown, name: string): string {
+  return singles(query)[name] ?? ''
+}
+
+function singles(values: unknown): Form {
+  // Both a query string and a form come from parseQueryString().
+  const query = (values ?? {}) as Query
+  const once = Object.entries(query).filter(
+    (entry): entry is [string, string] => typeof entry[1] === 'string' && entry[1].length <= 2000,
+  )
+  return Object.fromEntries(once)
+}
