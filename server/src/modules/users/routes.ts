@@ -37,7 +37,7 @@ export function userRoutes(app: App, deps: { store: Store; clock: Clock; users: 
         tags: ['users'],
         summary: 'Read one’s own record',
         description: `The signed-in user, complete.${twin.also}`,
-        response: { 200: ref(UserSchema) },
+        response: { 200: ref(UserSchema), ...problemResponses('not_found') },
       },
       handler(request, reply) {
         const { userId } = principalOf(request)
@@ -69,7 +69,7 @@ export function userRoutes(app: App, deps: { store: Store; clock: Clock; users: 
           body: ref(ProfileChangesSchema),
           response: {
             200: ref(UserSchema),
-            ...problemResponses('forbidden_field'),
+            ...problemResponses('forbidden_field', 'not_found'),
           },
         },
         async handler(request, reply) {
