@@ -29,7 +29,6 @@ create index messages__waiting on messages (next_attempt_at) where state = 'queu
 create index messages__dead on messages (id) where state = 'dead';
 create index messages__user on messages (user_id) where user_id is not null;
 create index messages__recipient on messages (lower(recipient));
-create index messages__provider_id on messages (provider_id) where provider_id is not null;
 
 -- Keyed hashes: the list must outlive the people on it, and so must not name them.
 create table sms_opt_outs (

@@ -1,6 +1,7 @@
 import cookie from '@fastify/cookie'
 import type { Config } from './config.ts'
 import { migrationStatus } from './db/migrate.ts'
+import { deliveryRoutes, messageRoutes } from './delivery/index.ts'
 import { profileUpdateDialect } from './dialects/profile-update.ts'
 import { addGuard } from './http/guard.ts'
 import type { OnUndeclared } from './http/responses.ts'
@@ -56,10 +57,12 @@ export async function buildApp(deps: AppDeps): Promise<App> {
       userRoutes(api, services)
       sessionRoutes(api, { ...services, browserMode, replyWithTokens })
       usernameRoute(api, services)
+      messageRoutes(api, { ...services, optOuts: services.delivery.optOuts })
       authRoutes(api, { ...services, ...settings, browserMode, replyWithTokens })
     },
     { prefix: '/api/v1' },
   )
+  await deliveryRoutes(app, { config, store, delivery: services.delivery })
   await linkPageRoutes(app, { ...services, ...settings })
   await profileUpdateDialect(app, { ...services, ...settings })
   return app

@@ -1,3 +1,4 @@
+import { deliveryJobs } from './delivery/index.ts'
 import type { Job } from './jobs/worker.ts'
 import { authJobs } from './modules/auth/index.ts'
 import { sessionJobs } from './modules/sessions/index.ts'
@@ -11,4 +12,5 @@ export const backgroundJobs = (services: Services): Job[] => [
   ...verificationJobs(services),
   ...sessionJobs(services),
   ...authJobs(services),
+  ...deliveryJobs(services.delivery),
 ]

@@ -140,7 +140,7 @@ function weaknessOf(secret: string, bytes: number): { message: string; placehold
 }
 
 /** Whether a host, as it stands in a URL, is this machine itself (RFC 6761, section 6.3; RFC 1122; RFC 4291). */
-function isLoopback(host: string): boolean {
+export function isLoopback(host: string): boolean {
   const name = host.replace(/^\[|\]$/g, '').toLowerCase()
   if (name === 'localhost' || name.endsWith('.localhost') || name === '::1') return true
   return isIPv4(name) && name.startsWith('127.')

@@ -3,25 +3,45 @@ import type { Config } from '../config.ts'
 import type { Store } from '../db/store.ts'
 import type { Metrics } from '../http/metrics.ts'
 import type { Clock } from '../lib/clock.ts'
+import { type Composer, createComposer } from './composer.ts'
 import { createContentSeal } from './content-seal.ts'
+import { createMailRenderer } from './mail/render.ts'
 import { createDeliveryMetrics } from './metrics.ts'
+import { createOptOuts, type OptOuts } from './opt-outs.ts'
 import { createOutbound, type Outbound } from './outbound.ts'
+import { createProviders } from './providers/choose.ts'
 import { readBacklog } from './repo.ts'
+import { createSender, type Sender } from './sender.ts'
 
 export type DeliveryDeps = { config: Config; clock: Clock; log: Logger; store: Store; metrics: Metrics }
 
 /** Everything about messages to people that one process needs. */
-export type Delivery = { outbound: Outbound }
+export type Delivery = { outbound: Outbound; sender: Sender; composer: Composer; optOuts: OptOuts }
 
-export function createDelivery({ config, clock, store, metrics }: DeliveryDeps): Delivery {
-  const seal = createContentSeal(config.encryptionKey)
+export function createDelivery(
+  { config, clock, log, store, metrics }: DeliveryDeps,
+  providers = createProviders(config),
+): Delivery {
+  const { encryptionKey, publicUrl, emailProvider, smsProvider } = config
+  const seal = createContentSeal(encryptionKey)
   const counts = createDeliveryMetrics(metrics.registry, () => readBacklog(store.db, clock.now()))
-  const outbound = createOutbound({
-    clock,
-    seal,
-    metrics: counts,
-    emailProvider: config.emailProvider,
-    smsProvider: config.smsProvider,
+  const brand = {
+    name: config.brandName,
+    logoUrl: config.brandLogoUrl,
+    color: config.brandColor,
+    site: publicUrl,
+  }
+  const renderer = createMailRenderer({
+    brand,
+    templatesDir: config.mailTemplatesDir,
+    onFailure(template, error) {
+      counts.templateFailed(template)
+      log.error({ template, err: error }, 'a mail template failed; a simpler one is used')
+    },
   })
-  return { outbound }
+  const composer = createComposer({ seal, renderer, brand })
+  const optOuts = createOptOuts({ store, clock, encryptionKey })
+  const sender = createSender({ store, clock, log, metrics: counts, composer, optOuts, providers })
+  const outbound = createOutbound({ clock, seal, metrics: counts, publicUrl, emailProvider, smsProvider })
+  return { outbound, sender, composer, optOuts }
 }

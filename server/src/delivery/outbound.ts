@@ -1,11 +1,10 @@
 import type { Tx } from '../db/store.ts'
 import { ProblemError } from '../http/problems.ts'
-import { enqueue } from '../jobs/worker.ts'
 import { addTime, type Clock } from '../lib/clock.ts'
 import { uuidv7 } from '../lib/ids.ts'
 import { emailKey, phoneKey } from '../lib/text.ts'
 import type { ContentSeal } from './content-seal.ts'
-import { sendMessageJob } from './jobs.ts'
+import { enqueueMessage } from './jobs.ts'
 import type { DeliveryMetrics } from './metrics.ts'
 import { insertMessage } from './repo.ts'
 import {
@@ -42,7 +41,7 @@ export type SmsMessage<Template extends SmsTemplate = SmsTemplate> = {
  * never slows a request.
  */
 export type Outbound = {
-  /** @throws where `to` is no address that `emailKey` takes */
+  /** @throws where `to` is no address that `emailKey` takes, or a link leads away from this service */
   mail(trx: Tx, message: MailMessage): Promise<string>
   /** @throws ProblemError sms_unavailable where no provider is configured */
   sms(trx: Tx, message: SmsMessage): Promise<string>
@@ -52,6 +51,8 @@ export type OutboundDeps = {
   clock: Clock
   seal: ContentSeal
   metrics: DeliveryMetrics
+  /** Every link in a mail starts with it. */
+  publicUrl: string
   emailProvider: 'resend' | 'smtp' | 'mailbox'
   smsProvider: 'twilio' | 'mailbox' | 'none'
 }
@@ -62,6 +63,7 @@ export function createOutbound(deps: OutboundDeps): Outbound {
     mail(trx, message) {
       if (emailKey(message.to) === null)
         throw new Error(`not an address to send mail to (${message.template})`)
+      checkLinks(message, deps.publicUrl)
       return queue(trx, { ...message, channel: 'email', ...mailTemplates[message.template] })
     },
     sms(trx, message) {
@@ -69,6 +71,15 @@ export function createOutbound(deps: OutboundDeps): Outbound {
       if (phoneKey(message.to) !== message.to) throw new Error(`not an E.164 number (${message.template})`)
       return queue(trx, { ...message, channel: 'sms', ...smsTemplates[message.template] })
     },
+  }
+}
+
+/** A request's host, or anything else from outside, must never choose where a mail leads. */
+function checkLinks({ template, data }: MailMessage, publicUrl: string): void {
+  for (const [key, value] of Object.entries(data)) {
+    if ((key === 'link' || key.endsWith('_link')) && !String(value).startsWith(`${publicUrl}/`)) {
+      throw new Error(`${key} of ${template} does not start with PUBLIC_URL`)
+    }
   }
 }
 
@@ -93,7 +104,7 @@ function createQueue({ clock, seal, metrics, emailProvider, smsProvider }: Outbo
       kept,
     })
     if (kept) metrics.sent(channel)
-    else await enqueue(trx, sendMessageJob, { message_id: id })
+    else await enqueueMessage(trx, id)
     return id
   }
 }

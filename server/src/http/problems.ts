@@ -149,6 +149,12 @@ export const problems = {
     description:
       'This service takes no public registrations (`REGISTRATION=closed`). Administrators create its users.',
   },
+  invalid_signature: {
+    status: 403,
+    title: 'Invalid signature',
+    description:
+      'The call claims to come from Twilio and its signature says otherwise. Check `TWILIO_AUTH_TOKEN`, and that Twilio calls the address that `PUBLIC_URL` begins.',
+  },
   invalid_setup_code: {
     status: 403,
     title: 'Invalid set-up code',
@@ -190,6 +196,11 @@ export const problems = {
     title: 'Username taken',
     description:
       'Another user has this username or one that looks the same, or it was released less than 15 days ago and is still held for its old owner. Choose another.',
+  },
+  sms_opted_out: {
+    status: 409,
+    title: 'Number wants no text messages',
+    description: 'Whoever has this number replied STOP. Only they can change that, by replying START.',
   },
   phone_taken: {
     status: 409,

@@ -26,13 +26,15 @@ export type PageNeeds = {
   styleNonce?: string
   /** Lets blob workers in. */
   blobWorkers?: boolean
+  /** Lets frames with pages of this service in. */
+  frames?: boolean
 }
 
 /**
  * The policy of a page: scripts and styles from files of this service alone, no inline script at all, no
  * outside host, no frames around it.
  */
-function pagePolicy({ styleNonce, blobWorkers }: PageNeeds = {}): string {
+function pagePolicy({ styleNonce, blobWorkers, frames }: PageNeeds = {}): string {
   return [
     "default-src 'none'",
     "script-src 'self'",
@@ -41,6 +43,7 @@ function pagePolicy({ styleNonce, blobWorkers }: PageNeeds = {}): string {
     "font-src 'self'",
     "connect-src 'self'",
     ...(blobWorkers ? ['worker-src blob:'] : []),
+    ...(frames ? ["frame-src 'self'"] : []),
     "base-uri 'none'",
     "form-action 'self'",
     "frame-ancestors 'none'",

@@ -57,14 +57,14 @@ export async function startJobs(options: { url: string; jobs: readonly Job[]; lo
 
 /**
  * Queues a job in the transaction whose work it continues: it runs if and only if that commits, `delay`
- * milliseconds later.
+ * milliseconds later. Of several with one `key` that wait, the last replaces the others.
  */
 export async function enqueue<Payload>(
   trx: Tx,
   job: Pick<Job<Payload>, 'name'>,
   payload: Payload,
-  { delay = 0 }: { delay?: number } = {},
+  { delay = 0, key = null }: { delay?: number; key?: string | null } = {},
 ): Promise<void> {
   await sql`select graphile_worker.add_job(${job.name}, payload => ${JSON.stringify(payload)}::json,
-    run_at => now() + ${delay / 1000} * interval '1 second')`.execute(trx)
+    run_at => now() + ${delay / 1000} * interval '1 second', job_key => ${key})`.execute(trx)
 }

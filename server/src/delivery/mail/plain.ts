@@ -1,3 +1,4 @@
+import { escapeHtml } from '../../lib/html.ts'
 import type { MailView } from './view.ts'
 
 /** The text part, and what is sent where no template works: the words alone. */
@@ -25,13 +26,3 @@ export const plainHtml = (view: MailView): string =>
 /** Escaped, with the addresses on lines of their own made links. */
 const withLinks = (text: string): string =>
   escapeHtml(text).replace(/^https?:\/\/\S+$/gm, url => `<a href="${url}">${url}</a>`)
-
-const replacements: Readonly<Record<string, string>> = {
-  '&': '&amp;',
-  '<': '&lt;',
-  '>': '&gt;',
-  '"': '&quot;',
-  "'": '&#39;',
-}
-
-export const escapeHtml = (text: string): string => text.replace(/[&<>"']/g, one => replacements[one] ?? one)

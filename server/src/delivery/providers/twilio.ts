@@ -7,7 +7,8 @@ export type TwilioOptions = {
   authToken: string
   /** A number, a sender name, or a messaging service (`MG…`). */
   from: string
-  statusCallback: string
+  /** Where it reports what became of a message; the message's id is added. */
+  statusUrl: string
   /** For tests. */
   baseUrl?: string
   timeout?: number
@@ -18,10 +19,10 @@ export type TwilioOptions = {
  * HTTP instead of Twilio's package, which would stay in memory for this one call.
  */
 export function createTwilioProvider(options: TwilioOptions): SmsProvider {
-  const { accountSid, authToken, from, statusCallback, baseUrl = 'https://api.twilio.com', timeout } = options
+  const { accountSid, authToken, from, statusUrl, baseUrl = 'https://api.twilio.com', timeout } = options
   return {
     name: 'twilio',
-    async send({ to, text }: OutgoingSms) {
+    async send({ id, to, text }: OutgoingSms) {
       const { status, body } = await postToApi(
         `${baseUrl}/2010-04-01/Accounts/${accountSid}/Messages.json`,
         {
@@ -33,7 +34,7 @@ export function createTwilioProvider(options: TwilioOptions): SmsProvider {
             To: to,
             [from.startsWith('MG') ? 'MessagingServiceSid' : 'From']: from,
             Body: text,
-            StatusCallback: statusCallback,
+            StatusCallback: `${statusUrl}?message_id=${id}`,
           }).toString(),
         },
         timeout,
