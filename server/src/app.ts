@@ -10,6 +10,7 @@ import type { App } from './http/types.ts'
 import { accessRoutes } from './modules/access/index.ts'
 import { auditRoutes } from './modules/audit/index.ts'
 import { authRoutes, linkPageRoutes } from './modules/auth/index.ts'
+import { feedRoutes, webhookRoutes } from './modules/events/index.ts'
 import { createBrowserMode, createTokensReply, jwksRoute, sessionRoutes } from './modules/sessions/index.ts'
 import { type Phase, systemRoutes } from './modules/system/index.ts'
 import { usernameRoute, userRoutes } from './modules/users/index.ts'
@@ -53,6 +54,8 @@ export async function buildApp(deps: AppDeps): Promise<App> {
   await app.register(
     async (api: App) => {
       auditRoutes(api, services)
+      feedRoutes(api, { store, ...services.events, authenticate: services.authenticator.authenticate })
+      webhookRoutes(api, services.events)
       accessRoutes(api, services)
       userRoutes(api, services)
       sessionRoutes(api, { ...services, browserMode, replyWithTokens })

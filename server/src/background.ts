@@ -8,6 +8,7 @@ import type { Services } from './services.ts'
 
 /** Everything that runs in the background, by the clock or because a request left it for later. */
 export const backgroundJobs = (services: Services): Job[] => [
+  ...services.events.jobs,
   ...userJobs(services),
   ...verificationJobs(services),
   ...sessionJobs(services),

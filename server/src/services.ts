@@ -14,6 +14,7 @@ import {
   type ContactCounter,
   createEmailChangeCounter,
 } from './modules/auth/index.ts'
+import { createEvents, type Events } from './modules/events/index.ts'
 import {
   type ActivityLog,
   type Authenticator,
@@ -26,6 +27,7 @@ import {
 } from './modules/sessions/index.ts'
 import { createUserReader, type UserReader } from './modules/users/index.ts'
 import { createCodeCounter, createVerification, type Verification } from './modules/verification/index.ts'
+import { version } from './version.ts'
 
 /** What main.ts opens once per process. */
 export type Resources = {
@@ -51,6 +53,7 @@ export type Services = AdministratorDeps &
     registrationKey: Buffer
     countEmailChange: ContactCounter
     delivery: Delivery
+    events: Events
     outbound: Outbound
   }
 
@@ -115,6 +118,7 @@ export function createServices({ config, clock, log, store, news, hasher, metric
     registrationKey: deriveKey(config.encryptionKey, 'private registrations'),
     countEmailChange: createEmailChangeCounter(metrics.registry),
     delivery,
+    events: createEvents({ config, store, clock, log, registry: metrics.registry, version }),
     outbound: delivery.outbound,
   }
 }

@@ -1,4 +1,5 @@
 import { isIP } from 'node:net'
+import { availableParallelism } from 'node:os'
 import { resolve } from 'node:path'
 import { hasControls } from '../lib/text.ts'
 import { BadValue, type Parser } from './setting.ts'
@@ -11,6 +12,15 @@ export const integer = (min: number, max: number): Parser<number> => ({
     return value
   },
 })
+
+/** A number of processes; `auto` stands for that of the cores that this process may use. */
+export const workers: Parser<number> = {
+  takes: '`auto` or a whole number from 1 to 256',
+  parse(text, context) {
+    if (text.trim().toLowerCase() === 'auto') return availableParallelism()
+    return integer(1, 256).parse(text, context)
+  },
+}
 
 export const boolean: Parser<boolean> = {
   takes: '`true` or `false`',

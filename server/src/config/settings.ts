@@ -34,6 +34,7 @@ import {
   rateLimits,
   secretText,
   serviceUrl,
+  workers,
 } from './parsers.ts'
 import { optional, required, type Setting } from './setting.ts'
 
@@ -158,6 +159,22 @@ export const settings = {
     secret: 'password',
     about: 'Receives every event.',
     check: checkPlainText,
+  }),
+  EVENT_RETENTION_DAYS: required({
+    key: 'eventRetentionDays',
+    group: 'Storage',
+    ...integer(1, 365),
+    default: '7',
+    about:
+      'Days for which events can be replayed from the feed. What a broker or webhook still has to be handed is kept for longer.',
+  }),
+  WEBHOOK_PRIVATE_NETWORKS: required({
+    key: 'webhookPrivateNetworks',
+    group: 'Storage',
+    ...networks,
+    default: 'none',
+    about:
+      'Networks that are not public into which webhooks may be sent all the same, by http too. Every other private address is refused.',
   }),
   ENCRYPTION_KEY: required({
     key: 'encryptionKey',
@@ -342,6 +359,21 @@ export const settings = {
     about: 'Opens `/metrics` in production, sent as `Authorization: Bearer …`. In development it is open.',
     rule: 'At least 16 bytes, no placeholder. Without it `/metrics` stays closed.',
     check: checkMetricsToken,
+  }),
+  ROLE: required({
+    key: 'role',
+    group: 'Operation',
+    ...oneOf('all', 'web', 'worker'),
+    default: 'all',
+    about:
+      '`web` answers requests and does no background work; `worker` does background work and answers only `/health` and `/metrics`.',
+  }),
+  WORKERS: required({
+    key: 'workers',
+    group: 'Operation',
+    ...workers,
+    default: '1',
+    about: 'Processes behind the one port, each a whole service. `auto`: as many as there are cores.',
   }),
   LOG_LEVEL: required({
     key: 'logLevel',

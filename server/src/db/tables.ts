@@ -1,4 +1,5 @@
 import type { ColumnType, Generated } from 'kysely'
+import type { JsonObject, Json as JsonValue } from '../lib/json.ts'
 
 /* The tables as TypeScript sees them. server/migrations/ is where they are made. */
 
@@ -19,12 +20,23 @@ export type Database = {
   audit_unsealed: AuditUnsealedTable
   audit_seals: AuditSealsTable
   events: EventsTable
+  event_head: EventHeadTable
+  event_partitions: EventPartitionsTable
+  webhook_endpoints: WebhookEndpointsTable
+  webhook_deliveries: WebhookDeliveriesTable
   verifications: VerificationsTable
   code_quotas: CodeQuotasTable
   name_holds: NameHoldsTable
   known_devices: KnownDevicesTable
   messages: MessagesTable
   sms_opt_outs: SmsOptOutsTable
+  user_profiles: UserProfilesTable
+  user_search: UserSearchTable
+  setting_definitions: SettingDefinitionsTable
+  setting_definition_versions: SettingDefinitionVersionsTable
+  setting_registry: SettingRegistryTable
+  user_settings: UserSettingsTable
+  setting_dry_runs: SettingDryRunsTable
 }
 
 export type UsersTable = {
@@ -161,8 +173,53 @@ export type EventsTable = {
   user_id: string | null
   data: Json<Record<string, unknown>>
   occurred_at: Timestamp
-  transaction_id: Generated<string>
+  position: Generated<string>
   sequence: string | null
+  partition: number | null
+}
+
+export type EventHeadTable = {
+  only_row: Generated<boolean>
+  sequence: string
+}
+
+export type EventPartitionsTable = {
+  partition: number
+  published: string
+}
+
+export type WebhookEndpointsTable = {
+  id: string
+  url: string
+  description: string
+  event_types: string[]
+  is_active: Generated<boolean>
+  secret_sealed: Buffer
+  previous_secret_sealed: Buffer | null
+  previous_secret_expires_at: Timestamp | null
+  fanned_out: string
+  failures: Generated<number>
+  paused_until: Timestamp | null
+  created_at: Timestamp
+  updated_at: Timestamp | null
+}
+
+export type WebhookDeliveriesTable = {
+  id: string
+  endpoint_id: string
+  event_id: string
+  event_type: string
+  sequence: string
+  user_id: string | null
+  state: 'pending' | 'delivered' | 'dead'
+  attempts: Generated<number>
+  next_attempt_at: Timestamp | null
+  give_up_at: Timestamp
+  last_status: number | null
+  last_error: string | null
+  last_duration_ms: number | null
+  created_at: Timestamp
+  finished_at: Timestamp | null
 }
 
 export type VerificationsTable = {
@@ -225,4 +282,91 @@ export type MessagesTable = {
 export type SmsOptOutsTable = {
   number_hash: Buffer
   opted_out_at: Timestamp
+}
+
+export type UserProfilesTable = {
+  user_id: string
+  bio: string | null
+  headline: string | null
+  company: string | null
+  website_url: string | null
+  linkedin_url: string | null
+  github_url: string | null
+  skills: Generated<string[]>
+  languages: Generated<string[]>
+  years_of_experience: number | null
+  education: ColumnType<JsonObject[], string | undefined, string>
+  experience: ColumnType<JsonObject[], string | undefined, string>
+  city: string | null
+  country: string | null
+  visibility: Generated<'public' | 'members' | 'private'>
+  is_searchable: Generated<boolean>
+  hidden_fields: Generated<string[]>
+}
+
+export type UserSearchTable = {
+  user_id: string
+  position: Generated<string>
+  is_visible: boolean
+  names: string
+  title: string
+  location: string
+  skills: string[]
+  form: number
+}
+
+export type SettingDefinitionsTable = {
+  key: string
+  scope: 'preference' | 'setting'
+  category: string
+  setting_type: string
+  description: string
+  default_value: Json<JsonValue>
+  validation_rules: Json<JsonObject>
+  cross_rules: Json<JsonObject[]>
+  is_public: boolean
+  is_readonly: boolean
+  sort_order: number
+  deprecated: boolean
+  version: number
+  created_at: Timestamp
+  updated_at: Timestamp | null
+  updated_by: string | null
+  shipped: ColumnType<JsonObject | null, string | null, string | null>
+  removed_at: Timestamp | null
+  pending: ColumnType<JsonObject | null, string | null, string | null>
+  pending_until: Timestamp | null
+}
+
+export type SettingDefinitionVersionsTable = {
+  key: string
+  version: number
+  definition: Json<JsonObject>
+  changed_at: Timestamp
+  changed_by: string | null
+}
+
+export type SettingRegistryTable = { version: string; shipped_digest: string | null }
+
+export type UserSettingsTable = {
+  user_id: string
+  scope: string
+  value_by_key: Json<JsonObject>
+  version: number
+  updated_at: Timestamp
+}
+
+export type SettingDryRunsTable = {
+  id: string
+  key: string
+  candidate: Json<JsonObject>
+  status: 'running' | 'done' | 'failed'
+  checked: Generated<string>
+  total: string
+  invalid: Generated<string>
+  samples: ColumnType<JsonObject[], string | undefined, string>
+  started_at: Timestamp
+  started_by: string | null
+  updated_at: Timestamp
+  finished_at: Timestamp | null
 }

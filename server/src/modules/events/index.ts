@@ -1,2 +1,5 @@
 export type { DomainEvent } from './append.ts'
 export { appendEvent } from './append.ts'
+export { createEvents, type Events, eraseFromEvents, type Relay } from './events.ts'
+export { feedRoutes } from './feed-routes.ts'
+export { webhookRoutes } from './webhooks/routes.ts'
