@@ -17,7 +17,7 @@ export const hashPassword = (password: string): string => hashSync(password, arg
 export function verifyPassword(hash: string, password: string): boolean {
   try {
     const scheme = schemes.find(({ prefix }) => hash.startsWith(prefix))
-    return scheme?.verify(hash, password) ?? false
+    return scheme?.form.test(hash) ? scheme.verify(hash, password) : false
   } catch {
     return false
   }
@@ -38,12 +38,14 @@ export function needsRehash(hash: string): boolean {
 export const isKnownHash = (hash: string): boolean => schemes.some(({ form }) => form.test(hash))
 
 const base64 = '[A-Za-z0-9+/]+={0,2}'
+/** 16 bytes at least: a shorter one fits too many passwords, an empty one all of them. */
+const digest = '[A-Za-z0-9+/]{22,}={0,2}'
 
 /** Costs are bounded by the forms: a hash from outside must not be able to hold a worker for minutes. */
 const schemes = [
   {
     prefix: '$argon2',
-    form: new RegExp(`^\\$argon2(id|i|d)\\$v=19\\$m=\\d{1,6},t=\\d{1,2},p=\\d{1,2}\\$${base64}\\$${base64}$`),
+    form: new RegExp(`^\\$argon2(id|i|d)\\$v=19\\$m=\\d{1,6},t=\\d,p=\\d{1,2}\\$${base64}\\$${digest}$`),
     verify: (hash: string, password: string) => verifySync(hash, password),
   },
   {
@@ -53,12 +55,12 @@ const schemes = [
   },
   {
     prefix: '$scrypt$',
-    form: new RegExp(`^\\$scrypt\\$ln=(1[0-8]|[4-9]),r=\\d{1,2},p=\\d{1,2}\\$${base64}\\$${base64}$`),
+    form: new RegExp(`^\\$scrypt\\$ln=(1[0-8]|[4-9]),r=\\d{1,2},p=\\d\\$${base64}\\$${digest}$`),
     verify: verifyScrypt,
   },
   {
     prefix: '$pbkdf2-',
-    form: new RegExp(`^\\$pbkdf2-sha(1|256|512)\\$i=\\d{3,7}\\$${base64}\\$${base64}$`),
+    form: new RegExp(`^\\$pbkdf2-sha(1|256|512)\\$i=\\d{3,7}\\$${base64}\\$${digest}$`),
     verify: verifyPbkdf2,
   },
 ]

@@ -12,7 +12,9 @@ process.on('SIGTERM', () => undefined)
 process.on('disconnect', () => process.exit(0))
 
 process.on('message', (request: HashRequest) => {
-  process.send?.({ id: request.id, ...answer(request) } satisfies HashReply)
+  const reply: HashReply = { id: request.id, ...answer(request) }
+  // A parent that has gone meanwhile wants no answer.
+  process.send?.(reply, undefined, undefined, () => undefined)
 })
 
 function answer(request: HashRequest): Omit<HashReply, 'id'> {
