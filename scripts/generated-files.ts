@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { configurationReference } from './reference/configuration.ts'
 import { errorReference } from './reference/errors.ts'
 import { mailPage } from './reference/mail-page.ts'
+import { schemaReference } from './reference/schema.ts'
 
 /** A committed file that follows from the code. */
 export type GeneratedFile = {
@@ -13,6 +14,7 @@ export type GeneratedFile = {
 export const generatedFiles: readonly GeneratedFile[] = [
   { file: 'docs/configuration.md', render: configurationReference },
   { file: 'docs/errors.md', render: errorReference },
+  { file: 'server/schema.sql', render: schemaReference },
   { file: 'server/src/delivery/mail/mail.html', render: mailPage },
 ]
 

@@ -47,6 +47,14 @@ export async function createEmptyDatabase(): Promise<{ url: string; drop(): Prom
   }
 }
 
+/** The same for a script: in the cluster of a test run, or else in one for this moment. */
+export async function borrowDatabase(): Promise<{ url: string; drop(): Promise<void> }> {
+  if (process.env.ROSTER_TEST_CLUSTER) return createEmptyDatabase()
+  const { startTestCluster } = await import('./cluster.ts')
+  const cluster = await startTestCluster()
+  return { url: cluster.adminUrl, drop: cluster.stop }
+}
+
 async function asAdmin(url: string, work: (client: pg.Client) => Promise<unknown>): Promise<void> {
   const client = new pg.Client({ connectionString: url })
   await client.connect()
