@@ -1,7 +1,7 @@
 export { createDelivery, type Delivery } from './delivery.ts'
+export { eraseMessages } from './erase.ts'
 export { deliveryJobs } from './jobs.ts'
 export type { MailMessage, Outbound, SmsMessage } from './outbound.ts'
-export { deleteMessagesOf } from './repo.ts'
 export { deliveryRoutes } from './root-routes.ts'
 export { messageRoutes } from './routes.ts'
 export type { MailData, MailTemplate, MfaChange, SmsData, SmsTemplate } from './templates.ts'

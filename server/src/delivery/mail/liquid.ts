@@ -29,7 +29,9 @@ function load(format: 'html' | 'text'): Promise<Liquid> {
         strictFilters: true,
         strictVariables: true,
         lenientIf: true,
-        renderLimit: 2000,
+        // Milliseconds, and roughly characters: a template that never ends holds nobody up.
+        renderLimit: 500,
+        memoryLimit: 5_000_000,
       }),
   )
   loaded.set(format, loading)
