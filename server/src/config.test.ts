@@ -75,6 +75,7 @@ describe('with nothing set', () => {
       otpHourlyLimit: 20,
       otpDailyLimit: 100,
       eraseAfterDays: 30,
+      subscriptions: 'self',
       brandColor: '#2f6feb',
       emailProvider: 'mailbox',
       mailFrom: { address: 'no-reply@roster.localhost' },

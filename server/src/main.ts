@@ -69,6 +69,7 @@ async function open(config: Config, log: Logger, opened: AsyncDisposableStack): 
   const services = createServices(resources)
   await news.start()
   await services.keys.start()
+  await services.settings.start()
 
   const jobs = await startJobs({ url, log, jobs: backgroundJobs(services) })
   opened.defer(() => jobs.stop())

@@ -26,6 +26,7 @@ import {
   type Sessions,
 } from './modules/sessions/index.ts'
 import { createUserReader, type UserReader } from './modules/users/index.ts'
+import { createSettings, type Settings } from './modules/settings/index.ts'
 import { createCodeCounter, createVerification, type Verification } from './modules/verification/index.ts'
 import { version } from './version.ts'
 
@@ -47,6 +48,7 @@ export type Services = AdministratorDeps &
     users: UserReader
     activity: ActivityLog
     authenticator: Authenticator
+    settings: Settings
     sessions: Sessions
     verification: Verification
     /** Seals registrations that wait in the job queue. */
@@ -118,6 +120,7 @@ export function createServices({ config, clock, log, store, news, hasher, metric
     registrationKey: deriveKey(config.encryptionKey, 'private registrations'),
     countEmailChange: createEmailChangeCounter(metrics.registry),
     delivery,
+    settings: createSettings({ store, news, clock }),
     events: createEvents({ config, store, clock, log, registry: metrics.registry, version }),
     outbound: delivery.outbound,
   }

@@ -269,6 +269,14 @@ export const settings = {
     default: '30',
     about: 'Days after which a deleted user is erased. Until then they can be restored.',
   }),
+  SUBSCRIPTIONS: required({
+    key: 'subscriptions',
+    group: 'Accounts',
+    ...oneOf('self', 'managed'),
+    default: { development: 'self', production: 'managed' },
+    about:
+      'Who changes subscriptions: `self` lets users switch premium on and off, `managed` leaves it to holders of `subscriptions:manage` and to billing systems.',
+  }),
   EMAIL_PROVIDER: required({
     key: 'emailProvider',
     group: 'Mail and SMS',

@@ -5,13 +5,16 @@ import type { Tx } from './store.ts'
 /**
  * What other processes must forget:
  * `session`: one session ended or changed; `user`: a user's record, or all sessions of theirs; `access`: a
- * role's permissions; `keys`: the signing keys.
+ * role's permissions; `keys`: the signing keys; `settings`: a user's preferences and settings; `definitions`:
+ * what settings there are.
  */
 export type Announcement =
   | { kind: 'session'; id: string }
   | { kind: 'user'; id: string }
   | { kind: 'access' }
   | { kind: 'keys' }
+  | { kind: 'settings'; id: string }
+  | { kind: 'definitions' }
 
 export type NewsListener = {
   /** Forget what the announcement names. */

@@ -10,6 +10,8 @@ const FieldErrorSchema = Type.Object(
     }),
     code: Type.String({ description: 'Stable, for programs.', examples: ['too_short'] }),
     message: Type.String({ description: 'For people.', examples: ['Must have at least 8 characters.'] }),
+    rule: Type.Optional(Type.String({ description: 'The rule of a setting that the value breaks.' })),
+    expected: Type.Optional(Type.Unknown({ description: 'What that rule says.' })),
   },
   { additionalProperties: false },
 )

@@ -63,6 +63,7 @@ export const testConfig: Config = {
   role: 'all',
   workers: 1,
   eraseAfterDays: 30,
+  subscriptions: 'self',
   otpHourlyLimit: 20,
   otpDailyLimit: 100,
   brandName: 'Roster',
@@ -154,6 +155,7 @@ export async function startTestApp(
   const services = createServices(resources)
   await news.start()
   await services.keys.start()
+  await services.settings.start()
   const undeclared: string[] = []
   const app = await buildApp({
     ...resources,

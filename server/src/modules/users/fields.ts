@@ -30,6 +30,17 @@ const name = (longest: number): Rule => ({
   takes: `takes 1 to ${longest} characters, none of them control characters`,
 })
 
+/** A web address; of one site, where that is given. */
+const address = (site?: string): Rule => ({
+  read(text) {
+    const url = webUrl(text)
+    const host = url === null ? '' : new URL(url).hostname
+    return site === undefined || host === site || host.endsWith(`.${site}`) ? url : null
+  },
+  code: 'url',
+  takes: `takes an http or https address${site ? ` at ${site}` : ''} of at most 2048 characters`,
+})
+
 const rules = {
   username: {
     read: text => (usernamePattern.test(text) ? text : null),
@@ -58,6 +69,18 @@ const rules = {
   },
   locale: { read: localeTag, code: 'locale', takes: 'takes a BCP 47 language tag, e.g. de-AT' },
   timezone: { read: timeZone, code: 'timezone', takes: 'takes an IANA time zone name, e.g. Europe/Vienna' },
+  headline: name(200),
+  company: name(150),
+  city: name(100),
+  country: name(100),
+  bio: {
+    read: text => (codePoints(text.trim()) <= 2000 && text.trim() !== '' ? text.normalize('NFC').trim() : null),
+    code: 'text',
+    takes: 'takes 1 to 2000 characters',
+  },
+  website_url: address(),
+  linkedin_url: address('linkedin.com'),
+  github_url: address('github.com'),
 } satisfies Record<string, Rule>
 
 export type UserField = keyof typeof rules

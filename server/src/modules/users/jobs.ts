@@ -2,6 +2,8 @@ import type { Store } from '../../db/store.ts'
 import type { Job } from '../../jobs/worker.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { deleteEndedHolds } from './repo.ts'
+import { refreshOutdated } from './search/search.ts'
+import { endExpired } from './subscription/change.ts'
 
 export function userJobs({ store, clock }: { store: Store; clock: Clock }): Job[] {
   return [
@@ -9,6 +11,16 @@ export function userJobs({ store, clock }: { store: Store; clock: Clock }): Job[
       name: 'users.release_names',
       schedule: '29 * * * *',
       run: () => deleteEndedHolds(store.db, clock.now()),
+    },
+    {
+      name: 'users.end_subscriptions',
+      schedule: '* * * * *',
+      run: () => endExpired(store, clock.now()),
+    },
+    {
+      name: 'users.refresh_search',
+      schedule: '*/10 * * * *',
+      run: () => refreshOutdated(store),
     },
   ]
 }

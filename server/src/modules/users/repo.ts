@@ -1,6 +1,7 @@
 import { type Insertable, type Selectable, sql, type Updateable } from 'kysely'
 import type { Db, Tx } from '../../db/store.ts'
 import type { NameHoldsTable, UserActivityTable, UserCredentialsTable, UsersTable } from '../../db/tables.ts'
+import { insertSearchRow, refreshSearchRow, searchedFields } from './search/repo.ts'
 
 export type UserRow = Selectable<UsersTable> & {
   last_login_at: Date | null
@@ -50,6 +51,7 @@ export async function insertUser(
     .executeTakeFirstOrThrow()
   if (numInsertedOrUpdatedRows !== 1n) return false
   await trx.insertInto('user_activity').values({ user_id: user.id }).execute()
+  await insertSearchRow(trx, user)
   if (credential) {
     await trx
       .insertInto('user_credentials')
@@ -91,6 +93,7 @@ export async function deleteEndedHolds(db: Db, at: Date): Promise<void> {
 
 export async function updateUser(trx: Tx, id: string, changes: Updateable<UsersTable>): Promise<void> {
   await trx.updateTable('users').set(changes).where('id', '=', id).execute()
+  if (searchedFields.some(field => field in changes)) await refreshSearchRow(trx, id)
 }
 
 export type Credential = {

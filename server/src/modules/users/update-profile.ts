@@ -2,6 +2,7 @@ import type { Store, Tx } from '../../db/store.ts'
 import { ProblemError } from '../../http/problems.ts'
 import { appendAudit, type Origin } from '../audit/index.ts'
 import { appendEvent } from '../events/index.ts'
+import { camelCase } from './event-names.ts'
 import { joinNames, readFields } from './fields.ts'
 import { lockUser, updateUser } from './repo.ts'
 import type { ProfileChanges } from './schemas.ts'
@@ -76,6 +77,3 @@ function changedFields(user: Record<Field, string | null>, wanted: ProfileChange
     Object.entries(wanted).filter(([field, value]) => value !== undefined && user[field as Field] !== value), // wanted's keys
   )
 }
-
-const camelCase = (name: string): string =>
-  name.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase())

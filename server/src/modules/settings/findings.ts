@@ -1,0 +1,43 @@
+import type { FieldError } from '../../http/problem-schema.ts'
+import type { Json } from '../../lib/json.ts'
+
+/** What is wrong with one value. */
+export type Finding = {
+  /** JSON pointer below the value; empty for the value itself. */
+  pointer: string
+  code: string
+  /** The rule that the value breaks. */
+  rule: string
+  /** What that rule says, for a form to show in its own words. */
+  expected?: Json
+  message: string
+}
+
+/** Undefined: the value is valid. The first broken rule is enough for a form to show. */
+export type Check = (value: Json) => Finding | undefined
+
+export const finding = (code: string, rule: string, message: string, expected?: Json): Finding => ({
+  pointer: '',
+  code,
+  rule,
+  message,
+  ...(expected !== undefined && { expected }),
+})
+
+/** The first finding of several checks. */
+export const allOf =
+  (checks: readonly Check[]): Check =>
+  value => {
+    for (const check of checks) {
+      const found = check(value)
+      if (found) return found
+    }
+    return undefined
+  }
+
+export const escapePointer = (key: string): string => key.replaceAll('~', '~0').replaceAll('/', '~1')
+
+export const toFieldError = (key: string, { pointer, ...found }: Finding): FieldError => ({
+  path: `/${escapePointer(key)}${pointer}`,
+  ...found,
+})

@@ -1,0 +1,76 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Db } from '../../db/store.ts'
+import { equalJson, type Json } from '../../lib/json.ts'
+import type { ScopeView } from './registry.ts'
+import { type Scope, scanValues } from './repo.ts'
+import type { Definition } from './schemas.ts'
+import { breaksRule } from './validate.ts'
+
+/** Users whose stored value of the key breaks a rule, all with the same value. */
+export type InvalidGroup = { value: Json; users: string[]; message: string }
+export type ScanStep = { rows: number; invalid: InvalidGroup[] }
+
+const batchSize = 500
+const firstUser = '00000000-0000-0000-0000-000000000000'
+
+/**
+ * Goes through all users' stored values of a key, in short reads that lock nothing, and finds those that
+ * `view` refuses. A value is checked once for all users of a batch who share it.
+ * @param key the definition that changes; where `view` lacks it, every stored value is found
+ * @param rest how long to pause after each batch, as a multiple of the time it took: leaves the machine to others
+ */
+export async function* scanFor(
+  db: Db,
+  options: { scope: Scope; view: ScopeView; key: string; rest: number },
+): AsyncGenerator<ScanStep> {
+  const { scope, view, key, rest } = options
+  const keys = [key, ...partnersOf(view, key)]
+  let after = firstUser
+  for (;;) {
+    const began = performance.now()
+    const batch = await scanValues(db, { scope, keys, after, size: batchSize })
+    if (batch.last === undefined) return
+    after = batch.last
+    const invalid = batch.groups.flatMap(({ values, users }) => {
+      const message = faultOf(view, key, values)
+      return message === undefined ? [] : [{ value: values[key] ?? null, users, message }]
+    })
+    yield { rows: batch.rows, invalid }
+    if (rest > 0) await sleep((performance.now() - began) * rest)
+  }
+}
+
+/** Keys that a cross rule ties to this one, in either direction. */
+function partnersOf(view: ScopeView, key: string): string[] {
+  const found = [...view.values()].flatMap(({ definition }) =>
+    definition.cross_rules.flatMap(rule =>
+      definition.key === key ? [rule.key] : rule.key === key ? [definition.key] : [],
+    ),
+  )
+  return [...new Set(found)]
+}
+
+function faultOf(view: ScopeView, key: string, own: Record<string, Json>): string | undefined {
+  const compiled = view.get(key)
+  if (!compiled) return Object.hasOwn(own, key) ? 'The key is going to be removed.' : undefined
+  if (Object.hasOwn(own, key)) {
+    const found = compiled.check(own[key] ?? null)
+    if (found) return found.message
+  }
+  for (const other of view.values()) {
+    for (const rule of other.definition.cross_rules) {
+      if (other.definition.key !== key && rule.key !== key) continue
+      const found = breaksRule(view, other, rule, own)
+      if (found) return `${other.definition.key}: ${found.message}`
+    }
+  }
+  return undefined
+}
+
+/** Whether a change can make a stored value invalid at all; texts, order and flags can't. */
+export function canInvalidate(before: Definition, after: Definition, view: ScopeView): boolean {
+  if (before.setting_type !== after.setting_type) return true
+  if (!equalJson(before.validation_rules as Json, after.validation_rules as Json)) return true
+  if (!equalJson(before.cross_rules as Json, after.cross_rules as Json)) return true
+  return !equalJson(before.default_value, after.default_value) && partnersOf(view, before.key).length > 0
+}

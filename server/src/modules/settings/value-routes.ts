@@ -1,0 +1,184 @@
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { Type } from 'typebox'
+import { principalOf } from '../../http/guard.ts'
+import { sendJsonText } from '../../http/json-text.ts'
+import { ProblemError } from '../../http/problems.ts'
+import { problemResponses, ref } from '../../http/schemas.ts'
+import type { App } from '../../http/types.ts'
+import type { JsonObject } from '../../lib/json.ts'
+import { originOf } from '../audit/index.ts'
+import { readPublicUser, type UserReader, viewOf } from '../users/index.ts'
+import { etag, ifMatchOf } from './preconditions.ts'
+import type { SettingsReader, ValuesJson, ValuesQuery } from './reading.ts'
+import type { Scope } from './repo.ts'
+import { SettingValuesSchema, ValueChangesSchema } from './schemas.ts'
+import { changeValues, type ValuesDeps } from './values.ts'
+
+type Deps = ValuesDeps & { reader: SettingsReader; users: UserReader }
+
+const ValuesQuerySchema = Type.Object(
+  {
+    category: Type.Optional(Type.String({ maxLength: 100, description: 'Only keys of this category' })),
+    include: Type.Optional(
+      Type.Literal('definitions', { description: 'Adds the definitions, so that a form can be drawn' }),
+    ),
+  },
+  { additionalProperties: false },
+)
+
+const UserIdParams = Type.Object({ id: Type.String({ format: 'uuid' }) }, { additionalProperties: false })
+
+const send = (reply: FastifyReply, { json, version }: ValuesJson): FastifyReply =>
+  sendJsonText(reply.header('etag', etag(version)), json)
+
+/** Users' preferences and settings. */
+export function valueRoutes(app: App, deps: Deps): void {
+  app.addSchema(SettingValuesSchema)
+  app.addSchema(ValueChangesSchema)
+  ownRoutes(app, deps, { scope: 'preference', path: 'preferences', suffix: 'Preferences' })
+  ownRoutes(app, deps, { scope: 'setting', path: 'settings', suffix: 'Settings' })
+  adminRoutes(app, deps)
+  publicPreferencesRoute(app, deps)
+}
+
+type Kind = { scope: Scope; path: string; suffix: string }
+
+async function change(
+  deps: Deps,
+  request: FastifyRequest & { body: JsonObject },
+  target: { userId: string; scope: Scope; mayWriteReadonly: boolean },
+): Promise<ValuesJson> {
+  await changeValues(deps, originOf(request), { ...target, body: request.body, ifMatch: ifMatchOf(request) })
+  return deps.reader.read(target.userId, target.scope)
+}
+
+function ownRoutes(app: App, deps: Deps, { scope, path, suffix }: Kind): void {
+  app.route({
+    method: 'GET',
+    url: `/users/me/${path}`,
+    config: { access: 'self' },
+    schema: {
+      operationId: `get${suffix}`,
+      tags: ['settings'],
+      summary: `Read one’s own ${path}`,
+      description: 'The values by key, with defaults for what was never set. `version` is for `If-Match`.',
+      querystring: ValuesQuerySchema,
+      response: { 200: ref(SettingValuesSchema) },
+    },
+    handler(request, reply) {
+      const { userId } = principalOf(request)
+      const query: ValuesQuery = request.query
+      const known =
+        query.category === undefined && query.include === undefined
+          ? deps.reader.peek(userId, scope)
+          : undefined
+      // Callbacks, since known values then cost no promise.
+      if (known !== undefined) send(reply, known)
+      else {
+        deps.reader.read(userId, scope, query).then(
+          found => send(reply, found),
+          error => reply.send(error),
+        )
+      }
+    },
+  })
+
+  app.route({
+    method: 'PUT',
+    url: `/users/me/${path}`,
+    config: { access: 'self' },
+    schema: {
+      operationId: `update${suffix}`,
+      tags: ['settings'],
+      summary: `Change one’s own ${path}`,
+      description:
+        'Takes `{key: value, …}` or `{values: {key: value, …}}`: all of them, or none and 422 with every bad key. ' +
+        'Keys that are left out stay; null returns one to its default. With `If-Match: "<version>"` the change is ' +
+        'refused with 412 where somebody else was faster.',
+      body: ref(ValueChangesSchema),
+      response: {
+        200: ref(SettingValuesSchema),
+        ...problemResponses('settings_invalid', 'precondition_failed'),
+      },
+    },
+    async handler(request, reply) {
+      const { userId } = principalOf(request)
+      return send(reply, await change(deps, request, { userId, scope, mayWriteReadonly: false }))
+    },
+  })
+}
+
+function adminRoutes(app: App, deps: Deps): void {
+  app.route({
+    method: 'GET',
+    url: '/users/:id/settings',
+    config: { access: { permission: 'settings:manage' } },
+    schema: {
+      operationId: 'getUserSettings',
+      tags: ['settings'],
+      summary: 'Read a user’s settings',
+      description: 'As the user sees them.',
+      params: UserIdParams,
+      querystring: ValuesQuerySchema,
+      response: { 200: ref(SettingValuesSchema), ...problemResponses('not_found') },
+    },
+    async handler(request, reply) {
+      await deps.users.readJson(request.params.id) // 404 where there is no such user
+      return send(reply, await deps.reader.read(request.params.id, 'setting', request.query))
+    },
+  })
+
+  app.route({
+    method: 'PUT',
+    url: '/users/:id/settings',
+    config: { access: { permission: 'settings:manage' } },
+    schema: {
+      operationId: 'updateUserSettings',
+      tags: ['settings'],
+      summary: 'Change a user’s settings',
+      description: 'As the user would, and read-only keys as well.',
+      params: UserIdParams,
+      body: ref(ValueChangesSchema),
+      response: {
+        200: ref(SettingValuesSchema),
+        ...problemResponses('not_found', 'settings_invalid', 'precondition_failed'),
+      },
+    },
+    async handler(request, reply) {
+      const user = await deps.users.read(request.params.id)
+      if (user.deleted_at !== null) throw new ProblemError('not_found')
+      return send(
+        reply,
+        await change(deps, request, { userId: user.id, scope: 'setting', mayWriteReadonly: true }),
+      )
+    },
+  })
+}
+
+function publicPreferencesRoute(app: App, deps: Deps): void {
+  app.route({
+    method: 'GET',
+    url: '/users/:id/preferences',
+    config: { access: 'self' },
+    schema: {
+      operationId: 'getUserPreferences',
+      tags: ['settings'],
+      summary: 'Read a user’s preferences',
+      description:
+        'All of them for the user themselves and with `users:read`; those that are public for premium users.',
+      params: UserIdParams,
+      response: { 200: ref(SettingValuesSchema), ...problemResponses('premium_required', 'not_found') },
+    },
+    async handler(request, reply) {
+      const { id } = request.params
+      const view = await viewOf(deps.users, principalOf(request), id)
+      if (view === 'public') {
+        await readPublicUser(deps.store, id)
+        const { json } = await deps.reader.readPublic(id, 'preference')
+        return sendJsonText(reply, json)
+      }
+      await deps.users.readJson(id) // 404 where there is no such user
+      return send(reply, await deps.reader.read(id, 'preference'))
+    },
+  })
+}
