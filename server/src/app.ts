@@ -8,12 +8,14 @@ import type { OnUndeclared } from './http/responses.ts'
 import { createServer } from './http/server.ts'
 import type { App } from './http/types.ts'
 import { accessRoutes } from './modules/access/index.ts'
+import { administrationRoutes } from './modules/administration/index.ts'
 import { auditRoutes } from './modules/audit/index.ts'
 import { authRoutes, linkPageRoutes } from './modules/auth/index.ts'
 import { feedRoutes, webhookRoutes } from './modules/events/index.ts'
 import { createBrowserMode, createTokensReply, jwksRoute, sessionRoutes } from './modules/sessions/index.ts'
+import { settingRoutes } from './modules/settings/index.ts'
 import { type Phase, systemRoutes } from './modules/system/index.ts'
-import { usernameRoute, userRoutes } from './modules/users/index.ts'
+import { profileRoutes, subscriptionRoutes, usernameRoute, userRoutes } from './modules/users/index.ts'
 import type { Resources, Services } from './services.ts'
 import { version } from './version.ts'
 
@@ -58,10 +60,14 @@ export async function buildApp(deps: AppDeps): Promise<App> {
       webhookRoutes(api, services.events)
       accessRoutes(api, services)
       userRoutes(api, services)
+      profileRoutes(api, services)
+      subscriptionRoutes(api, { ...services, subscriptions: config.subscriptions })
+      settingRoutes(api, services)
       sessionRoutes(api, { ...services, browserMode, replyWithTokens })
       usernameRoute(api, services)
       messageRoutes(api, { ...services, optOuts: services.delivery.optOuts })
       authRoutes(api, { ...services, ...settings, browserMode, replyWithTokens })
+      administrationRoutes(api, services)
     },
     { prefix: '/api/v1' },
   )

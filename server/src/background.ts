@@ -1,7 +1,9 @@
 import { deliveryJobs } from './delivery/index.ts'
 import type { Job } from './jobs/worker.ts'
+import { administrationJobs } from './modules/administration/index.ts'
 import { authJobs } from './modules/auth/index.ts'
 import { sessionJobs } from './modules/sessions/index.ts'
+import { settingsJobs } from './modules/settings/index.ts'
 import { userJobs } from './modules/users/index.ts'
 import { verificationJobs } from './modules/verification/index.ts'
 import type { Services } from './services.ts'
@@ -10,8 +12,10 @@ import type { Services } from './services.ts'
 export const backgroundJobs = (services: Services): Job[] => [
   ...services.events.jobs,
   ...userJobs(services),
+  ...settingsJobs({ ...services, definitions: services.settings.definitions }),
   ...verificationJobs(services),
   ...sessionJobs(services),
   ...authJobs(services),
+  ...administrationJobs(services),
   ...deliveryJobs(services.delivery),
 ]

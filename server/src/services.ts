@@ -3,18 +3,19 @@ import type { Logger } from 'pino'
 import type { Config } from './config.ts'
 import type { News } from './db/news.ts'
 import type { Store } from './db/store.ts'
-import { createDelivery, type Delivery, type Outbound } from './delivery/index.ts'
+import { createDelivery, type Delivery, eraseMessages, type Outbound } from './delivery/index.ts'
 import type { PasswordHasher } from './hashing/pool.ts'
 import type { Metrics } from './http/metrics.ts'
 import type { Clock } from './lib/clock.ts'
 import { deriveKey } from './lib/secrets.ts'
-import { type AuditDeps, createSealer, headFileName } from './modules/audit/index.ts'
+import type { AdministrationDeps } from './modules/administration/index.ts'
+import { type AuditDeps, createSealer, eraseFromAudit, headFileName } from './modules/audit/index.ts'
 import {
   type AdministratorDeps,
   type ContactCounter,
   createEmailChangeCounter,
 } from './modules/auth/index.ts'
-import { createEvents, type Events } from './modules/events/index.ts'
+import { createEvents, type Events, eraseFromEvents } from './modules/events/index.ts'
 import {
   type ActivityLog,
   type Authenticator,
@@ -25,8 +26,8 @@ import {
   type KeyRing,
   type Sessions,
 } from './modules/sessions/index.ts'
-import { createUserReader, type UserReader } from './modules/users/index.ts'
 import { createSettings, type Settings } from './modules/settings/index.ts'
+import { createUserReader, type UserReader } from './modules/users/index.ts'
 import { createCodeCounter, createVerification, type Verification } from './modules/verification/index.ts'
 import { version } from './version.ts'
 
@@ -43,12 +44,15 @@ export type Resources = {
 
 /** What the modules offer each other and the routes. */
 export type Services = AdministratorDeps &
-  AuditDeps & {
+  AuditDeps &
+  AdministrationDeps & {
     keys: KeyRing
     users: UserReader
-    activity: ActivityLog
-    authenticator: Authenticator
     settings: Settings
+    activity: ActivityLog
+    /** ERASE_AFTER_DAYS */
+    eraseAfterDays: number
+    authenticator: Authenticator
     sessions: Sessions
     verification: Verification
     /** Seals registrations that wait in the job queue. */
@@ -110,9 +114,13 @@ export function createServices({ config, clock, log, store, news, hasher, metric
     setupKey: deriveKey(config.encryptionKey, 'set-up code'),
     cursorKey: deriveKey(config.encryptionKey, 'cursors'),
     auditKey,
+    erasers: [eraseFromAudit, eraseFromEvents, eraseMessages],
+    unlockers: [],
+    eraseAfterDays: config.eraseAfterDays,
     sealer: createSealer({ store, clock, auditKey, headFile, log }),
     keys,
     users,
+    settings: createSettings({ store, news, clock }),
     activity,
     authenticator,
     sessions,
@@ -120,7 +128,6 @@ export function createServices({ config, clock, log, store, news, hasher, metric
     registrationKey: deriveKey(config.encryptionKey, 'private registrations'),
     countEmailChange: createEmailChangeCounter(metrics.registry),
     delivery,
-    settings: createSettings({ store, news, clock }),
     events: createEvents({ config, store, clock, log, registry: metrics.registry, version }),
     outbound: delivery.outbound,
   }

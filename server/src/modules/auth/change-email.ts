@@ -6,7 +6,15 @@ import { addTime, type Clock } from '../../lib/clock.ts'
 import { emailKey } from '../../lib/text.ts'
 import type { Origin } from '../audit/index.ts'
 import type { Sessions } from '../sessions/index.ts'
-import { emailUndoTime, findOwner, findUserRecord, lockUser, readFields, setEmail } from '../users/index.ts'
+import {
+  emailUndoTime,
+  findOwner,
+  findUserRecord,
+  type LockedUser,
+  lockUser,
+  readFields,
+  setEmail,
+} from '../users/index.ts'
 import type { Verification } from '../verification/index.ts'
 import type { ContactCounter } from './metrics.ts'
 import { findActiveByEmail, nameOf } from './owner.ts'
@@ -107,7 +115,39 @@ async function setProvedEmail(
   if (!outcome.valid) return undefined
   const email = String(outcome.data.email)
   await setEmail(trx, at, origin, user, email)
-  // What was sent to the old address proves nothing any more.
+  await followEmailChange(
+    { verification, sessions, outbound, store },
+    trx,
+    at,
+    origin,
+    user,
+    email,
+    sessionId,
+  )
+  return email
+}
+
+/**
+ * What comes with another address, whoever set it: what was sent to the old one proves nothing any more, that
+ * one is told, with a link that undoes the change, and sessions end.
+ * @param user as they were before
+ * @param except a session that goes on
+ */
+export async function followEmailChange(
+  {
+    verification,
+    sessions,
+    outbound,
+    store,
+  }: Pick<ChangeEmailDeps, 'verification' | 'sessions' | 'outbound' | 'store'>,
+  trx: Tx,
+  at: Date,
+  origin: Origin,
+  user: LockedUser,
+  email: string,
+  except?: string,
+): Promise<void> {
+  const userId = user.id
   await verification.cancel(trx, userId, ['EMAIL_VERIFICATION', 'PASSWORD_RESET', 'INVITATION'])
   const undo = await verification.issueLink(trx, at, {
     purpose: 'EMAIL_UNDO',
@@ -123,9 +163,8 @@ async function setProvedEmail(
     userId,
     data: { name: nameOf(user), new_email_masked: maskEmail(email), undo_link: undo.url },
   })
-  await sessions.endAllWithin(trx, at, origin, { userId, reason: 'email_updated', except: sessionId })
+  await sessions.endAllWithin(trx, at, origin, { userId, reason: 'email_updated', except })
   await store.announce(trx, { kind: 'user', id: userId })
-  return email
 }
 
 /** Enough of an address for its owner to know it, and for nobody else to learn it. */

@@ -3,7 +3,7 @@ import type { Outbound } from '../../delivery/index.ts'
 import type { Principal } from '../../http/principal.ts'
 import { ProblemError } from '../../http/problems.ts'
 import { addTime, type Clock, days } from '../../lib/clock.ts'
-import { adminRole, hasAdministrator, lockAdministration } from '../access/index.ts'
+import { keepAnAdministrator } from '../access/index.ts'
 import type { Origin } from '../audit/index.ts'
 import type { Sessions } from '../sessions/index.ts'
 import { lockUser, restoreUser, softDeleteUser } from '../users/index.ts'
@@ -22,24 +22,19 @@ export type DeleteAccountDeps = {
 /**
  * Deletes one's own account softly: inactive at once, every session ended, and a mail with a link that
  * restores it until it is erased.
- * @throws ProblemError conflict for the last administrator
+ * @throws ProblemError last_administrator
  */
 export async function deleteOwnAccount(
   deps: DeleteAccountDeps,
   origin: Origin,
-  { userId, roles }: Principal,
+  { userId }: Principal,
 ): Promise<void> {
   const { store, sessions, verification, outbound } = deps
   await store.transact(async trx => {
     const at = deps.clock.now()
-    const isAdministrator = roles.includes(adminRole)
-    if (isAdministrator) await lockAdministration(trx)
     const user = await lockUser(trx, userId)
     if (!user?.is_active) throw new ProblemError('not_found')
-    await softDeleteUser(trx, at, origin, user)
-    if (isAdministrator && !(await hasAdministrator(trx))) {
-      throw new ProblemError('conflict', { detail: 'The last administrator can’t delete their account.' })
-    }
+    await keepAnAdministrator(trx, userId, () => softDeleteUser(trx, at, origin, user))
     await sessions.endAllWithin(trx, at, origin, { userId, reason: 'account_deleted' })
     await store.announce(trx, { kind: 'user', id: userId })
     if (deps.eraseAfterDays === 0) return

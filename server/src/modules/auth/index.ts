@@ -1,4 +1,9 @@
-export { type ChangeEmailDeps, completeEmailChange, initiateEmailChange } from './change-email.ts'
+export {
+  type ChangeEmailDeps,
+  completeEmailChange,
+  followEmailChange,
+  initiateEmailChange,
+} from './change-email.ts'
 export {
   type AdministratorDeps,
   createAdministratorByOperator,
@@ -8,4 +13,6 @@ export {
 export { authJobs } from './jobs.ts'
 export { type ContactCounter, createEmailChangeCounter } from './metrics.ts'
 export { linkPageRoutes } from './pages/routes.ts'
+export { requireRecentAuthentication } from './recent-authentication.ts'
+export { sendResetMail } from './reset-mail.ts'
 export { type AuthDeps, authRoutes } from './routes.ts'

@@ -145,7 +145,7 @@ function accountRoutes(app: App, deps: RecoveryDeps): void {
       description:
         'Inactive at once; every session ends. A mail brings a link that restores the account until it is erased ' +
         '(`ERASE_AFTER_DAYS`).',
-      response: { 204: NoBody, ...problemResponses('conflict', 'not_found') },
+      response: { 204: NoBody, ...problemResponses('last_administrator', 'not_found') },
     },
     async handler(request, reply) {
       await deleteOwnAccount(deps, originOf(request), principalOf(request))

@@ -46,6 +46,7 @@ export type EndReason =
   | 'phone_updated'
   | 'step_up'
   | 'account_deleted'
+  | 'deactivated'
   | 'refresh_token_reused'
 
 /** A session that has been written but not yet committed, and the refresh token to hand out once it is. */

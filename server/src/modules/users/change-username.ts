@@ -35,23 +35,7 @@ export async function changeUsername(
     if (!user || user.deleted_at) throw new ProblemError('not_found')
     if (user.username === username) throw new ProblemError('username_unchanged')
     refuseEarly(user.last_username_updated, at)
-    await rename(trx, at, origin, user, username)
-    await appendAudit(trx, at, origin, {
-      action: 'user.username_updated',
-      subject: { type: 'user', id: userId },
-      changedFields: ['username'],
-    })
-    await appendEvent(trx, at, {
-      type: 'user.username_updated',
-      userId,
-      data: {
-        userId,
-        email: user.email,
-        oldUsername: user.username,
-        newUsername: username,
-        updatedAt: at.toISOString(),
-      },
-    })
+    await setUsername(trx, at, origin, user, username)
     await outbound.mail(trx, {
       template: 'username_changed',
       to: user.email,
@@ -71,6 +55,36 @@ function refuseEarly(last: Date | null, at: Date): void {
   throw new ProblemError('username_cooldown', {
     detail: `Username can only be updated once every ${cooldownDays} days. Please wait ${Math.ceil(left / days(1))} more days.`,
     retryAfter: left / 1000,
+  })
+}
+
+/**
+ * Sets another username, whenever the last change was; the old one is held for its owner.
+ * @throws ProblemError username_taken
+ */
+export async function setUsername(
+  trx: Tx,
+  at: Date,
+  origin: Origin,
+  user: LockedUser,
+  username: string,
+): Promise<void> {
+  await rename(trx, at, origin, user, username)
+  await appendAudit(trx, at, origin, {
+    action: 'user.username_updated',
+    subject: { type: 'user', id: user.id },
+    changedFields: ['username'],
+  })
+  await appendEvent(trx, at, {
+    type: 'user.username_updated',
+    userId: user.id,
+    data: {
+      userId: user.id,
+      email: user.email,
+      oldUsername: user.username,
+      newUsername: username,
+      updatedAt: at.toISOString(),
+    },
   })
 }
 

@@ -17,20 +17,24 @@ const taken: ConstraintProblems = { users__email_unique: 'email_taken', users__p
 /** Milliseconds for which nobody else can take an address that was given up: as long as that can be undone. */
 export const emailUndoTime = hours(72)
 
-/** Sets a proved e-mail address. @throws ProblemError email_taken, also while it is held for its old owner */
+/**
+ * Sets an e-mail address that its owner, or else an administrator, answers for (`verified`).
+ * @throws ProblemError email_taken, also while it is held for its old owner
+ */
 export async function setEmail(
   trx: Tx,
   at: Date,
   origin: Origin,
   user: LockedUser,
   email: string,
+  verified = true,
 ): Promise<void> {
   const key = emailKey(email) ?? ''
   await orConflict(taken, () =>
     updateUser(trx, user.id, {
       email,
       email_key: key,
-      email_verified_at: at,
+      email_verified_at: verified ? at : null,
       updated_at: at,
       updated_by: origin.actorId ?? user.id,
     }),
@@ -54,24 +58,25 @@ export async function setEmail(
       userId: user.id,
       oldEmail: user.email,
       newEmail: email,
-      emailVerified: true,
+      emailVerified: verified,
       updatedAt: at.toISOString(),
     },
   })
 }
 
-/** Sets a proved phone number. @throws ProblemError phone_taken */
+/** Sets a phone number, proved or not, or takes it away. @throws ProblemError phone_taken */
 export async function setPhone(
   trx: Tx,
   at: Date,
   origin: Origin,
   user: LockedUser,
-  phone: string,
+  phone: string | null,
+  verified = true,
 ): Promise<void> {
   await orConflict(taken, () =>
     updateUser(trx, user.id, {
       phone_number: phone,
-      phone_verified_at: at,
+      phone_verified_at: verified ? at : null,
       updated_at: at,
       updated_by: origin.actorId ?? user.id,
     }),
@@ -88,7 +93,7 @@ export async function setPhone(
       userId: user.id,
       oldPhoneNumber: user.phone_number,
       newPhoneNumber: phone,
-      phoneVerified: true,
+      phoneVerified: verified,
       updatedAt: at.toISOString(),
     },
   })

@@ -1,7 +1,8 @@
-export { type ChangeUsernameDeps, changeUsername } from './change-username.ts'
+export { type ChangeUsernameDeps, changeUsername, setUsername } from './change-username.ts'
 export { emailUndoTime, setEmail, setEmailVerified, setPhone } from './contact.ts'
 export { createUser, type NewUser, readNewUser } from './create-user.ts'
 export { deleteDemoUsers, insertDemoUser } from './demo.ts'
+export { type EraseDeps, eraseDueUsers, eraseUser } from './erase.ts'
 export { readFields } from './fields.ts'
 export { userJobs } from './jobs.ts'
 export { deactivateUser, restoreUser, softDeleteUser } from './lifecycle.ts'
@@ -30,5 +31,7 @@ export {
   strengthenPasswordHash,
 } from './repo.ts'
 export { userRoutes } from './routes.ts'
+export { ProfileChangesSchema, type User, UserSchema } from './schemas.ts'
+export { type SubscriptionDeps, subscriptionRoutes } from './subscription/routes.ts'
+export { updateProfileWithin } from './update-profile.ts'
 export { usernameRoute } from './username-route.ts'
-export { type User, UserSchema } from './schemas.ts'

@@ -14,7 +14,22 @@ export async function softDeleteUser(trx: Tx, at: Date, origin: Origin, user: Lo
   })
 }
 
-/** Makes a deleted user whole again: active, with everything they had but their sessions. */
+/** Closes an account until it is restored. End their sessions with it. */
+export async function deactivateUser(trx: Tx, at: Date, origin: Origin, user: LockedUser): Promise<void> {
+  await updateUser(trx, user.id, {
+    is_active: false,
+    updated_at: at,
+    updated_by: origin.actorId ?? null,
+  })
+  await appendAudit(trx, at, origin, { action: 'user.deactivated', subject: { type: 'user', id: user.id } })
+  await appendEvent(trx, at, {
+    type: 'user.deactivated',
+    userId: user.id,
+    data: { userId: user.id, email: user.email, deactivatedAt: at.toISOString() },
+  })
+}
+
+/** Makes a deleted or deactivated user whole again: active, with everything they had but their sessions. */
 export async function restoreUser(trx: Tx, at: Date, origin: Origin, user: LockedUser): Promise<void> {
   await updateUser(trx, user.id, { is_active: true, deleted_at: null })
   await appendAudit(trx, at, origin, { action: 'user.restored', subject: { type: 'user', id: user.id } })

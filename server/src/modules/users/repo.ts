@@ -219,3 +219,19 @@ export async function deleteDemoRows(trx: Tx): Promise<string[]> {
 export async function findOwner(db: Db, { column, value }: SignInName): Promise<LockedUser | undefined> {
   return db.selectFrom('users').selectAll().where(column, '=', value).executeTakeFirst()
 }
+
+export async function deleteUser(trx: Tx, id: string): Promise<void> {
+  await trx.deleteFrom('users').where('id', '=', id).execute()
+}
+
+export async function findDueForErasure(db: Db, before: Date, limit: number): Promise<string[]> {
+  const rows = await db
+    .selectFrom('users')
+    .select('id')
+    .where('deleted_at', 'is not', null)
+    .where('deleted_at', '<=', before)
+    .orderBy('id')
+    .limit(limit)
+    .execute()
+  return rows.map(row => row.id)
+}

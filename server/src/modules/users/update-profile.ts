@@ -22,10 +22,11 @@ export function updateProfile(
   input: ProfileChanges,
 ): Promise<void> {
   const wanted = readFields(input)
-  return store.transact(trx => change(store, trx, at, origin, userId, wanted))
+  return store.transact(trx => updateProfileWithin(store, trx, at, origin, userId, wanted))
 }
 
-async function change(
+/** The same as part of a change, with fields that were read. */
+export async function updateProfileWithin(
   store: Store,
   trx: Tx,
   at: Date,

@@ -1,0 +1,82 @@
+import type { Tx } from '../../db/store.ts'
+import type { Principal } from '../../http/principal.ts'
+import { ProblemError } from '../../http/problems.ts'
+import { emailKey } from '../../lib/text.ts'
+import { defaultRole, grantRole, refuseRolesBeyond } from '../access/index.ts'
+import type { Origin } from '../audit/index.ts'
+import { createUser, readNewUser } from '../users/index.ts'
+import type { AdministrationDeps } from './deps.ts'
+import type { UserCreation } from './schemas.ts'
+
+/**
+ * Creates a user, who gets a mail with a link for choosing a password; or with the hash of the one they had
+ * elsewhere, and no mail. Nobody invites into rights they lack.
+ * @returns the new id
+ * @throws ProblemError validation_failed, forbidden, email_taken, username_taken, phone_taken
+ */
+export async function createByAdministrator(
+  deps: AdministrationDeps,
+  origin: Origin,
+  principal: Principal,
+  input: UserCreation,
+): Promise<string> {
+  const { role, roles = [], password_hash, ...fields } = input
+  const user = readNewUser(fields)
+  if (password_hash !== undefined) await refuseUnknownHash(password_hash)
+  const asked = new Set(
+    [...roles, ...(role === undefined ? [] : [role])].filter(name => name !== defaultRole),
+  )
+  const { store, clock, users } = deps
+  const inviter = await users.read(principal.userId)
+  return store.transact(async trx => {
+    const at = clock.now()
+    await refuseRolesBeyond(trx, principal, [...asked])
+    const userId = await createUser(trx, at, origin, { ...user, password_hash })
+    for (const name of [...asked].sort()) await grantRole(trx, at, origin, { userId, role: name })
+    if (password_hash === undefined && user.is_active !== false) {
+      await invite(deps, { trx, at, userId, inviter: inviter.full_name ?? inviter.username, ...user })
+    }
+    return userId
+  })
+}
+
+async function refuseUnknownHash(hash: string): Promise<void> {
+  // Loaded when an import needs it: it brings argon2 and bcrypt, which only the hashing workers have else.
+  const { isKnownHash } = await import('../../hashing/algorithms.ts')
+  if (isKnownHash(hash)) return
+  throw new ProblemError('validation_failed', {
+    errors: [
+      {
+        path: '/password_hash',
+        code: 'password_hash',
+        message: 'takes an argon2, bcrypt, scrypt or PBKDF2 hash as a PHC or crypt string',
+      },
+    ],
+  })
+}
+
+type Invited = {
+  trx: Tx
+  at: Date
+  userId: string
+  inviter: string
+  email: string
+  full_name?: string | undefined
+}
+
+async function invite(
+  { verification, outbound }: AdministrationDeps,
+  { trx, at, userId, inviter, email, full_name }: Invited,
+): Promise<void> {
+  const { url } = await verification.issueLink(trx, at, {
+    purpose: 'INVITATION',
+    userId,
+    target: emailKey(email) ?? '',
+  })
+  await outbound.mail(trx, {
+    template: 'invitation',
+    to: email,
+    userId,
+    data: { name: full_name ?? null, link: url, inviter },
+  })
+}

@@ -1,0 +1,138 @@
+import { Type } from 'typebox'
+import { principalOf } from '../../http/guard.ts'
+import type { Principal } from '../../http/principal.ts'
+import type { ProblemCode } from '../../http/problems.ts'
+import { NoBody, problemResponses, ref } from '../../http/schemas.ts'
+import type { App } from '../../http/types.ts'
+import { type Origin, originOf } from '../audit/index.ts'
+import { SessionListSchema } from '../sessions/index.ts'
+import type { AdministrationDeps } from './deps.ts'
+import { deactivate, logOut, logOutOne, restore, sendReset, unlock } from './user-state.ts'
+
+const tags = ['administration']
+const ofUser = Type.Object({ id: Type.String({ format: 'uuid' }) })
+const permission = 'users:update'
+
+type Act = {
+  path: string
+  operationId: string
+  summary: string
+  description: string
+  act: (deps: AdministrationDeps, origin: Origin, principal: Principal, userId: string) => Promise<void>
+  problems?: ProblemCode[]
+}
+
+const acts: readonly Act[] = [
+  {
+    path: 'deactivate',
+    operationId: 'deactivateUser',
+    summary: 'Deactivate a user',
+    description: 'They can’t sign in, and their sessions end, until they are restored.',
+    act: deactivate,
+    problems: ['last_administrator'],
+  },
+  {
+    path: 'restore',
+    operationId: 'restoreUser',
+    summary: 'Restore a user',
+    description: 'One who is deactivated, or deleted and not yet erased.',
+    act: restore,
+  },
+  {
+    path: 'unlock',
+    operationId: 'unlockUser',
+    summary: 'Unlock a user',
+    description: 'Forgets their failed attempts, so that they may try again at once.',
+    act: unlock,
+  },
+  {
+    path: 'password-reset',
+    operationId: 'sendUserPasswordReset',
+    summary: 'Send a user a password reset',
+    description: 'The link goes to their address and nowhere else. Their present password works until then.',
+    act: sendReset,
+    problems: ['otp_quota_exceeded', 'otp_cooldown'],
+  },
+]
+
+/** What is done to accounts, and their sessions. */
+export function userStateRoutes(app: App, deps: AdministrationDeps): void {
+  for (const { path, operationId, summary, description, act, problems = [] } of acts) {
+    app.route({
+      method: 'POST',
+      url: `/users/:id/${path}`,
+      config: { access: { permission } },
+      schema: {
+        operationId,
+        tags,
+        summary,
+        description: `${description} Users who may do more than the caller are refused.`,
+        params: ofUser,
+        response: { 204: NoBody, ...problemResponses('not_found', ...problems) },
+      },
+      async handler(request, reply) {
+        // TypeBox can't see through the computed path; the params schema above has checked the id.
+        const { id } = request.params as { id: string }
+        await act(deps, originOf(request), principalOf(request), id.toLowerCase())
+        return reply.code(204).send()
+      },
+    })
+  }
+
+  app.route({
+    method: 'POST',
+    url: '/users/:id/logout',
+    config: { access: { permission } },
+    schema: {
+      operationId: 'logOutUser',
+      tags,
+      summary: 'End a user’s sessions',
+      description: 'All of them, on every device. Users who may do more than the caller are refused.',
+      params: ofUser,
+      response: { 200: Type.Object({ revoked: Type.Integer() }), ...problemResponses('not_found') },
+    },
+    handler: async request => ({
+      revoked: await logOut(deps, originOf(request), principalOf(request), request.params.id.toLowerCase()),
+    }),
+  })
+
+  app.route({
+    method: 'GET',
+    url: '/users/:id/sessions',
+    config: { access: { permission: 'users:read' } },
+    schema: {
+      operationId: 'listUserSessions',
+      tags,
+      summary: 'List a user’s sessions',
+      description: 'Living sessions, last used first, at most 200.',
+      params: ofUser,
+      response: { 200: ref(SessionListSchema), ...problemResponses('not_found') },
+    },
+    async handler(request) {
+      const { id } = await deps.users.read(request.params.id)
+      return { items: await deps.sessions.list(id, principalOf(request).sessionId) }
+    },
+  })
+
+  app.route({
+    method: 'DELETE',
+    url: '/users/:id/sessions/:session_id',
+    config: { access: { permission } },
+    schema: {
+      operationId: 'endUserSession',
+      tags,
+      summary: 'End one of a user’s sessions',
+      description: 'Users who may do more than the caller are refused.',
+      params: Type.Object({
+        id: Type.String({ format: 'uuid' }),
+        session_id: Type.String({ format: 'uuid' }),
+      }),
+      response: { 204: NoBody, ...problemResponses('not_found') },
+    },
+    async handler(request, reply) {
+      const { id, session_id } = request.params
+      await logOutOne(deps, originOf(request), principalOf(request), id.toLowerCase(), session_id)
+      return reply.code(204).send()
+    },
+  })
+}

@@ -1,0 +1,146 @@
+import type { preValidationHookHandler } from 'fastify'
+import { Type } from 'typebox'
+import { principalOf } from '../../http/guard.ts'
+import { sendJsonText } from '../../http/json-text.ts'
+import { can } from '../../http/principal.ts'
+import { ProblemError } from '../../http/problems.ts'
+import { NoBody, problemResponses, ref } from '../../http/schemas.ts'
+import type { App } from '../../http/types.ts'
+import { originOf } from '../audit/index.ts'
+import { listUsers, UserListQuerySchema, UserListSchema, UserSchema } from '../users/index.ts'
+import { changeUser } from './change-user.ts'
+import { createByAdministrator } from './create-user.ts'
+import type { AdministrationDeps } from './deps.ts'
+import { UserChangesSchema, UserCreationSchema } from './schemas.ts'
+import { erase, remove } from './user-state.ts'
+
+const tags = ['administration']
+const ofUser = Type.Object({ id: Type.String({ format: 'uuid' }) })
+
+/** List, create, change and delete users. */
+export function userAdministrationRoutes(app: App, deps: AdministrationDeps): void {
+  for (const schema of [UserListSchema, UserCreationSchema, UserChangesSchema]) app.addSchema(schema)
+
+  app.route({
+    method: 'GET',
+    url: '/users',
+    config: { access: { permission: 'users:read' } },
+    schema: {
+      operationId: 'listUsers',
+      tags,
+      summary: 'List users',
+      description:
+        'Page by page, in an order that stays the same while users come and go. Filters narrow; with `q` the ' +
+        'order is: usernames that begin with it, then e-mail addresses, then full names.',
+      querystring: UserListQuerySchema,
+      response: { 200: ref(UserListSchema) },
+    },
+    handler: request =>
+      listUsers({ db: deps.store.db, cursorKey: deps.cursorKey }, request.query, deps.clock.now()),
+  })
+
+  app.route({
+    method: 'POST',
+    url: '/users',
+    config: { access: { permission: 'users:create' } },
+    schema: {
+      operationId: 'createUser',
+      tags,
+      summary: 'Invite or import a user',
+      description:
+        'Sends an invitation with a link for choosing a password; with `password_hash` takes over that of ' +
+        'another system and sends nothing. Roles may allow no more than the caller may.',
+      body: ref(UserCreationSchema),
+      response: {
+        201: ref(UserSchema),
+        ...problemResponses('email_taken', 'username_taken', 'phone_taken', 'otp_quota_exceeded'),
+      },
+    },
+    async handler(request, reply) {
+      const id = await createByAdministrator(deps, originOf(request), principalOf(request), request.body)
+      reply.code(201)
+      return deps.users.read(id)
+    },
+  })
+
+  for (const method of ['PUT', 'PATCH'] as const) {
+    app.route({
+      method,
+      url: '/users/:id',
+      config: { access: { permission: 'users:update' } },
+      preValidation: nameOtherRoutes,
+      schema: {
+        operationId: method === 'PUT' ? 'updateUser' : 'patchUser',
+        tags,
+        summary: 'Change a user',
+        description:
+          'Takes any of the fields; those left out stay as they are. Another e-mail address ends the sessions, ' +
+          'and the old one gets a link that undoes it. Users who may do more than the caller can’t be changed.',
+        params: ofUser,
+        body: ref(UserChangesSchema),
+        response: {
+          200: ref(UserSchema),
+          ...problemResponses('not_found', 'email_taken', 'username_taken', 'phone_taken'),
+        },
+      },
+      async handler(request, reply) {
+        const { id } = request.params
+        await changeUser(deps, originOf(request), principalOf(request), id, request.body)
+        return sendJsonText(reply, await deps.users.readJson(id.toLowerCase()))
+      },
+    })
+  }
+
+  app.route({
+    method: 'DELETE',
+    url: '/users/:id',
+    config: { access: { permission: 'users:delete' } },
+    schema: {
+      operationId: 'deleteUser',
+      tags,
+      summary: 'Delete or erase a user',
+      description:
+        'Deletes softly: inactive at once, restorable until the account is erased. `erase=true` erases for good; ' +
+        'it needs the permission `users:erase` and a sign-in or step-up from the last 10 minutes.',
+      params: ofUser,
+      querystring: Type.Object({ erase: Type.Optional(Type.Boolean()) }, { additionalProperties: false }),
+      response: {
+        204: NoBody,
+        ...problemResponses('not_found', 'last_administrator', 'step_up_required'),
+      },
+    },
+    async handler(request, reply) {
+      const principal = principalOf(request)
+      const { id } = request.params
+      if (request.query.erase) {
+        if (!can(principal, 'users:erase')) {
+          throw new ProblemError('forbidden', { detail: 'This needs the permission users:erase.' })
+        }
+        await erase(deps, originOf(request), principal, id.toLowerCase())
+      } else await remove(deps, originOf(request), principal, id)
+      return reply.code(204).send()
+    },
+  })
+}
+
+/** Fields that have routes of their own, with the checks that they need. */
+const changedElsewhere: Readonly<Record<string, string>> = {
+  role: 'PUT /api/v1/users/{id}/roles',
+  roles: 'PUT /api/v1/users/{id}/roles',
+  is_active: 'POST /api/v1/users/{id}/deactivate or /restore',
+  is_premium: 'PUT /api/v1/users/{id}/subscription',
+  subscription: 'PUT /api/v1/users/{id}/subscription',
+  password: 'POST /api/v1/users/{id}/password-reset: nobody chooses another’s password',
+}
+
+const nameOtherRoutes: preValidationHookHandler = ({ body }, _reply, done) => {
+  const fields = typeof body === 'object' && body !== null ? Object.keys(body) : []
+  const errors = fields
+    .filter(field => Object.hasOwn(changedElsewhere, field))
+    .map(field => ({
+      path: `/${field}`,
+      code: 'changed_elsewhere',
+      message: `${field} is changed with ${changedElsewhere[field]}`,
+    }))
+  done(errors.length > 0 ? new ProblemError('validation_failed', { errors }) : undefined)
+}

@@ -1,0 +1,155 @@
+import type { Principal } from '../../http/principal.ts'
+import { ProblemError } from '../../http/problems.ts'
+import { keepAnAdministrator } from '../access/index.ts'
+import { appendAudit, type Origin } from '../audit/index.ts'
+import { requireRecentAuthentication, sendResetMail } from '../auth/index.ts'
+import { deactivateUser, eraseUser, restoreUser, softDeleteUser } from '../users/index.ts'
+import { type AdministrationDeps, lockSubject } from './deps.ts'
+
+/*
+ * What administrators do to accounts. Each: lock, check that the account is not a mightier one, change, and end
+ * what must not go on, in one transaction.
+ */
+
+/** Closes an account at once, until it is restored. @throws ProblemError not_found, forbidden, last_administrator */
+export function deactivate(
+  { store, clock, sessions }: AdministrationDeps,
+  origin: Origin,
+  principal: Principal,
+  userId: string,
+): Promise<void> {
+  return store.transact(async trx => {
+    const at = clock.now()
+    const user = await lockSubject(trx, principal, userId)
+    if (user.deleted_at) throw new ProblemError('not_found')
+    if (!user.is_active) return
+    await keepAnAdministrator(trx, userId, () => deactivateUser(trx, at, origin, user))
+    await sessions.endAllWithin(trx, at, origin, { userId, reason: 'deactivated' })
+    await store.announce(trx, { kind: 'user', id: userId })
+  })
+}
+
+/** Deletes an account softly. @throws ProblemError not_found, forbidden, last_administrator */
+export function remove(
+  { store, clock, sessions }: AdministrationDeps,
+  origin: Origin,
+  principal: Principal,
+  userId: string,
+): Promise<void> {
+  return store.transact(async trx => {
+    const at = clock.now()
+    const user = await lockSubject(trx, principal, userId)
+    if (user.deleted_at) throw new ProblemError('not_found')
+    await keepAnAdministrator(trx, userId, () => softDeleteUser(trx, at, origin, user))
+    await sessions.endAllWithin(trx, at, origin, { userId, reason: 'account_deleted' })
+    await store.announce(trx, { kind: 'user', id: userId })
+  })
+}
+
+/**
+ * Erases an account for good, whether it was deleted before or not.
+ * @throws ProblemError step_up_required, not_found, forbidden, last_administrator
+ */
+export function erase(
+  deps: AdministrationDeps,
+  origin: Origin,
+  principal: Principal,
+  userId: string,
+): Promise<void> {
+  const { store, clock, sessions } = deps
+  requireRecentAuthentication(principal, clock.now())
+  return store.transact(async trx => {
+    const at = clock.now()
+    const user = await lockSubject(trx, principal, userId)
+    await keepAnAdministrator(trx, userId, async () => {
+      await sessions.endAllWithin(trx, at, origin, { userId, reason: 'account_deleted' })
+      await eraseUser(deps, trx, at, origin, user)
+    })
+  })
+}
+
+/** Opens a deleted or deactivated account again. @throws ProblemError not_found, forbidden */
+export function restore(
+  { store, clock }: AdministrationDeps,
+  origin: Origin,
+  principal: Principal,
+  userId: string,
+): Promise<void> {
+  return store.transact(async trx => {
+    const user = await lockSubject(trx, principal, userId)
+    if (user.is_active) return
+    await restoreUser(trx, clock.now(), origin, user)
+    await store.announce(trx, { kind: 'user', id: userId })
+  })
+}
+
+/** Forgets failed attempts, so that the user may try again at once. @throws ProblemError not_found, forbidden */
+export function unlock(
+  { store, clock, unlockers }: AdministrationDeps,
+  origin: Origin,
+  principal: Principal,
+  userId: string,
+): Promise<void> {
+  return store.transact(async trx => {
+    const at = clock.now()
+    const user = await lockSubject(trx, principal, userId)
+    for (const forget of unlockers) await forget(trx, at, user)
+    await appendAudit(trx, at, origin, { action: 'user.unlocked', subject: { type: 'user', id: userId } })
+  })
+}
+
+/** Ends every session. Returns how many. @throws ProblemError not_found, forbidden */
+export function logOut(
+  { store, clock, sessions }: AdministrationDeps,
+  origin: Origin,
+  principal: Principal,
+  userId: string,
+): Promise<number> {
+  return store.transact(async trx => {
+    await lockSubject(trx, principal, userId)
+    return sessions.endAllWithin(trx, clock.now(), origin, { userId, reason: 'revoked' })
+  })
+}
+
+/** Ends one session. @throws ProblemError not_found, forbidden */
+export function logOutOne(
+  { store, clock, sessions }: AdministrationDeps,
+  origin: Origin,
+  principal: Principal,
+  userId: string,
+  sessionId: string,
+): Promise<void> {
+  return store.transact(async trx => {
+    await lockSubject(trx, principal, userId)
+    const ended = await sessions.endOneWithin(trx, clock.now(), origin, {
+      userId,
+      sessionId,
+      reason: 'revoked',
+    })
+    if (!ended) throw new ProblemError('not_found')
+  })
+}
+
+/**
+ * Sends the user a link for choosing a new password; nobody else ever learns or chooses it. The present one works
+ * until then.
+ * @throws ProblemError not_found (also inactive), forbidden, otp_quota_exceeded
+ */
+export function sendReset(
+  deps: AdministrationDeps,
+  origin: Origin,
+  principal: Principal,
+  userId: string,
+): Promise<void> {
+  const { store, clock } = deps
+  return store.transact(async trx => {
+    const at = clock.now()
+    const user = await lockSubject(trx, principal, userId)
+    if (!user.is_active) throw new ProblemError('not_found')
+    await sendResetMail(deps, trx, at, user)
+    await appendAudit(trx, at, origin, {
+      action: 'password.reset_requested',
+      subject: { type: 'user', id: userId },
+    })
+  })
+}

@@ -1,0 +1,144 @@
+import type { Db } from '../../../db/store.ts'
+import { ProblemError } from '../../../http/problems.ts'
+import { decodeCursor, encodeCursor } from '../../../lib/cursor.ts'
+import { isUuid, uuidv7Floor } from '../../../lib/ids.ts'
+import { fold, phoneKey } from '../../../lib/text.ts'
+import { adminRole, defaultRole } from '../../access/index.ts'
+import { toUser } from '../record.ts'
+import { estimateUsers, type ListedRow, selectUsers, type UserSelection } from './repo.ts'
+import type { UserList, UserListQuery, UserSort } from './schemas.ts'
+
+type Deps = { db: Db; cursorKey: Buffer }
+
+/** A part of a list: its users all come before those of the next part. */
+type Part = Pick<UserSelection, 'key' | 'descending' | 'filter'>
+
+/**
+ * A page of the users that a query takes, each part of the list in the order of an index. With `q` those whose
+ * username begins with it come first, then e-mail addresses, then full names.
+ * @throws ProblemError validation_failed
+ */
+export async function listUsers({ db, cursorKey }: Deps, query: UserListQuery, now: Date): Promise<UserList> {
+  const { limit = 50, cursor, ...rest } = query
+  const parts = partsOf(rest, now)
+  const list = `users ${JSON.stringify(rest)}`
+  const place = cursor === undefined ? undefined : placeIn(cursorKey, list, cursor)
+  const found: { row: ListedRow; part: number }[] = []
+  for (let n = place?.part ?? 0; n < parts.length && found.length <= limit; n += 1) {
+    const part = parts[n]
+    if (!part) break
+    const rows = await selectUsers(db, {
+      ...part,
+      place: n === place?.part ? place.at : undefined,
+      limit: limit + 1 - found.length,
+    })
+    found.push(...rows.map(row => ({ row, part: n })))
+  }
+  const page = found.slice(0, limit)
+  const last = page.at(-1)
+  const more = found.length > limit && last !== undefined
+  const total = place?.total ?? (more ? await estimate(db, parts, found.length) : page.length)
+  return {
+    items: page.map(({ row }) => toUser(row, now)),
+    next_cursor: more
+      ? encodeCursor(cursorKey, list, [last.part, total, last.row.place_key, last.row.id])
+      : null,
+    total_estimate: total,
+  }
+}
+
+/** Named by the table, so that the plan of each is tested. */
+const orders: Record<UserSort, Pick<Part, 'key' | 'descending'>> = {
+  created_at: { key: 'id', descending: false },
+  '-created_at': { key: 'id', descending: true },
+  username: { key: 'username_key', descending: false },
+  '-username': { key: 'username_key', descending: true },
+  email: { key: 'email_key', descending: false },
+  '-email': { key: 'email_key', descending: true },
+  last_login_at: { key: 'last_login_at', descending: false },
+  '-last_login_at': { key: 'last_login_at', descending: true },
+}
+
+/** What is read for a query, one part after the other. */
+export function partsOf(query: Omit<UserListQuery, 'limit' | 'cursor'>, now: Date): Part[] {
+  const { q, sort, role } = query
+  const filter = {
+    now,
+    role: role === defaultRole ? `not ${adminRole}` : role,
+    status: query.status,
+    premium: query.premium,
+    from: idFloor(query.created_after, 'created_after'),
+    to: idFloor(query.created_before, 'created_before'),
+    lastLoginBefore: readTime(query.last_login_before, 'last_login_before'),
+  }
+  if (filter.lastLoginBefore && (q !== undefined || !(sort ?? 'last_login_at').endsWith('last_login_at'))) {
+    refuse('sort', 'With last_login_before it takes last_login_at or -last_login_at, and no q.')
+  }
+  if (q === undefined) {
+    return [{ ...orders[sort ?? (filter.lastLoginBefore ? '-last_login_at' : '-created_at')], filter }]
+  }
+  if (sort !== undefined) refuse('sort', 'A search has an order of its own: leave sort out where there is q.')
+  return searchParts(q.trim(), filter)
+}
+
+function searchParts(q: string, filter: Part['filter']): Part[] {
+  if (isUuid(q)) return [{ key: 'id', descending: false, filter: { ...filter, id: q } }]
+  if (q.startsWith('+')) {
+    const text = phoneKey(q) ?? q.replace(/[^+\d]/g, '')
+    const prefixes = [{ key: 'phone_number', text }] as const
+    return [{ key: 'phone_number', descending: false, filter: { ...filter, prefixes } }]
+  }
+  const text = fold(q)
+  const keys = [
+    { key: 'username_key', text },
+    { key: 'email_key', text },
+    { key: 'full_name', text: q.normalize('NFC') },
+  ] as const
+  return keys.map((prefix, n) => ({
+    key: prefix.key,
+    descending: false,
+    filter: { ...filter, prefixes: [prefix], otherThan: keys.slice(0, n) },
+  }))
+}
+
+async function estimate(db: Db, parts: readonly Part[], atLeast: number): Promise<number> {
+  const counts = await Promise.all(parts.map(({ filter, key }) => estimateUsers(db, filter, key)))
+  return Math.max(
+    atLeast,
+    counts.reduce((sum, count) => sum + count, 0),
+  )
+}
+
+function placeIn(
+  key: Buffer,
+  list: string,
+  cursor: string,
+): { part: number; total: number; at: readonly [string, string] } {
+  const [part, total, at, id] = decodeCursor(key, list, cursor) ?? []
+  if (
+    typeof part === 'number' &&
+    typeof total === 'number' &&
+    typeof at === 'string' &&
+    typeof id === 'string'
+  ) {
+    return { part, total, at: [at, id] }
+  }
+  return refuse('cursor', 'Must be the next_cursor of this very list.')
+}
+
+/** Ids are UUIDv7, made at `created_at`: a time is a bound on ids. */
+function idFloor(text: string | undefined, name: string): string | undefined {
+  const at = readTime(text, name)
+  return at && uuidv7Floor(at)
+}
+
+function readTime(text: string | undefined, name: string): Date | undefined {
+  if (text === undefined) return undefined
+  const at = new Date(text)
+  const possible = at.getTime() >= 0 && at.getUTCFullYear() <= 9999
+  return possible ? at : refuse(name, 'Must be a date and time from 1970 to 9999.')
+}
+
+function refuse(path: string, message: string): never {
+  throw new ProblemError('validation_failed', { errors: [{ path, code: 'invalid', message }] })
+}

@@ -1,0 +1,75 @@
+import { type Static, Type } from 'typebox'
+import { nullable, ref } from '../../../http/schemas.ts'
+import { UserSchema } from '../schemas.ts'
+
+const Sort = Type.Union(
+  [
+    Type.Literal('created_at'),
+    Type.Literal('-created_at'),
+    Type.Literal('username'),
+    Type.Literal('-username'),
+    Type.Literal('email'),
+    Type.Literal('-email'),
+    Type.Literal('last_login_at'),
+    Type.Literal('-last_login_at'),
+  ],
+  {
+    description: 'A minus means descending. Who never logged in comes before all others. Default -created_at',
+  },
+)
+
+export type UserSort = Static<typeof Sort>
+
+const time = (description: string) => Type.Optional(Type.String({ format: 'date-time', description }))
+
+export const UserListQuerySchema = Type.Object(
+  {
+    q: Type.Optional(
+      Type.String({
+        minLength: 1,
+        maxLength: 254,
+        description:
+          'The beginning of a username, e-mail address or full name, in this order; of a phone number where it ' +
+          'begins with “+”; or an id',
+      }),
+    ),
+    role: Type.Optional(
+      Type.String({
+        maxLength: 50,
+        description: 'Its holders; `user` is everybody whose `role` is `user`: all but administrators',
+      }),
+    ),
+    status: Type.Optional(
+      Type.Union([Type.Literal('active'), Type.Literal('inactive'), Type.Literal('deleted')], {
+        description: '`inactive`: deactivated, and not deleted',
+      }),
+    ),
+    premium: Type.Optional(Type.Boolean()),
+    created_after: time('Registered at this moment or later'),
+    created_before: time('Registered before this moment'),
+    last_login_before: time(
+      'Logged in, and not since this moment. Only with an order by last_login_at, which is the default then',
+    ),
+    sort: Type.Optional(Sort),
+    limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 100, default: 50 })),
+    cursor: Type.Optional(
+      Type.String({ maxLength: 2048, description: 'The `next_cursor` of the page before' }),
+    ),
+  },
+  { additionalProperties: false },
+)
+
+export type UserListQuery = Static<typeof UserListQuerySchema>
+
+export const UserListSchema = Type.Object(
+  {
+    items: Type.Array(ref(UserSchema)),
+    next_cursor: nullable(Type.String({ description: 'For the next page; null on the last' })),
+    total_estimate: Type.Integer({
+      description: 'Exact where all fit on one page; else what the database thinks, within some per cent',
+    }),
+  },
+  { $id: 'UserList', additionalProperties: false },
+)
+
+export type UserList = Static<typeof UserListSchema>
