@@ -178,7 +178,7 @@ export async function startTestApp(
       },
       ...(body !== undefined && { payload: JSON.stringify(body) }),
     })
-    const isJson = String(reply.headers['content-type']).includes('json')
+    const isJson = /[/+]json/.test(String(reply.headers['content-type']))
     return {
       status: reply.statusCode,
       headers: reply.headers,
