@@ -8,6 +8,7 @@ import type { OnUndeclared } from './http/responses.ts'
 import { createServer } from './http/server.ts'
 import type { App } from './http/types.ts'
 import { accessRoutes } from './modules/access/index.ts'
+import { accountRoutes } from './modules/account/index.ts'
 import { administrationRoutes } from './modules/administration/index.ts'
 import { auditRoutes } from './modules/audit/index.ts'
 import { authRoutes, linkPageRoutes } from './modules/auth/index.ts'
@@ -63,6 +64,7 @@ export async function buildApp(deps: AppDeps): Promise<App> {
       profileRoutes(api, services)
       subscriptionRoutes(api, { ...services, subscriptions: config.subscriptions })
       settingRoutes(api, services)
+      accountRoutes(api, services)
       sessionRoutes(api, { ...services, browserMode, replyWithTokens })
       usernameRoute(api, services)
       messageRoutes(api, { ...services, optOuts: services.delivery.optOuts })

@@ -1,21 +1,34 @@
 import path from 'node:path'
 import type { Logger } from 'pino'
 import type { Config } from './config.ts'
+import type { Exporter } from './db/exporter.ts'
 import type { News } from './db/news.ts'
 import type { Store } from './db/store.ts'
-import { createDelivery, type Delivery, eraseMessages, type Outbound } from './delivery/index.ts'
+import {
+  createDelivery,
+  type Delivery,
+  eraseMessages,
+  exportMessages,
+  type Outbound,
+} from './delivery/index.ts'
 import type { PasswordHasher } from './hashing/pool.ts'
 import type { Metrics } from './http/metrics.ts'
 import type { Clock } from './lib/clock.ts'
 import { deriveKey } from './lib/secrets.ts'
 import type { AdministrationDeps } from './modules/administration/index.ts'
-import { type AuditDeps, createSealer, eraseFromAudit, headFileName } from './modules/audit/index.ts'
+import {
+  type AuditDeps,
+  createActivityExporter,
+  createSealer,
+  eraseFromAudit,
+  headFileName,
+} from './modules/audit/index.ts'
 import {
   type AdministratorDeps,
   type ContactCounter,
   createEmailChangeCounter,
 } from './modules/auth/index.ts'
-import { createEvents, type Events, eraseFromEvents } from './modules/events/index.ts'
+import { createEvents, type Events, eraseFromEvents, exportEvents } from './modules/events/index.ts'
 import {
   type ActivityLog,
   type Authenticator,
@@ -23,11 +36,12 @@ import {
   createAuthenticator,
   createKeyRing,
   createSessions,
+  exportDevices,
   type KeyRing,
   type Sessions,
 } from './modules/sessions/index.ts'
-import { createSettings, type Settings } from './modules/settings/index.ts'
-import { createUserReader, type UserReader } from './modules/users/index.ts'
+import { createSettings, eraseFromSettings, exportSettings, type Settings } from './modules/settings/index.ts'
+import { createUserReader, exportUser, type UserReader } from './modules/users/index.ts'
 import { createCodeCounter, createVerification, type Verification } from './modules/verification/index.ts'
 import { version } from './version.ts'
 
@@ -49,6 +63,7 @@ export type Services = AdministratorDeps &
     keys: KeyRing
     users: UserReader
     settings: Settings
+    exporters: readonly Exporter[]
     activity: ActivityLog
     /** ERASE_AFTER_DAYS */
     eraseAfterDays: number
@@ -114,7 +129,15 @@ export function createServices({ config, clock, log, store, news, hasher, metric
     setupKey: deriveKey(config.encryptionKey, 'set-up code'),
     cursorKey: deriveKey(config.encryptionKey, 'cursors'),
     auditKey,
-    erasers: [eraseFromAudit, eraseFromEvents, eraseMessages],
+    erasers: [eraseFromAudit, eraseFromEvents, eraseMessages, eraseFromSettings],
+    exporters: [
+      exportUser,
+      exportSettings,
+      exportDevices,
+      createActivityExporter(deriveKey(config.encryptionKey, 'cursors')),
+      exportMessages,
+      exportEvents,
+    ],
     unlockers: [],
     eraseAfterDays: config.eraseAfterDays,
     sealer: createSealer({ store, clock, auditKey, headFile, log }),

@@ -1,5 +1,6 @@
 export { createDelivery, type Delivery } from './delivery.ts'
 export { eraseMessages } from './erase.ts'
+export { exportMessages } from './export.ts'
 export { deliveryJobs } from './jobs.ts'
 export type { MailMessage, Outbound, SmsMessage } from './outbound.ts'
 export { deliveryRoutes } from './root-routes.ts'

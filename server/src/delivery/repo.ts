@@ -219,6 +219,16 @@ export async function listMessages(
   return query.execute()
 }
 
+/** Messages to a user that are still kept, oldest first; what they say is sealed, and stays here. */
+export async function listMessagesOf(db: Db, userId: string) {
+  return db
+    .selectFrom('messages')
+    .select(['channel', 'template', 'recipient', 'state', 'created_at', 'finished_at'])
+    .where('user_id', '=', userId)
+    .orderBy('id')
+    .execute()
+}
+
 export async function lockMessage(trx: Tx, id: string): Promise<MessageRow | undefined> {
   return trx.selectFrom('messages').select(visible).where('id', '=', id).forUpdate().executeTakeFirst()
 }

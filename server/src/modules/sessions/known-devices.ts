@@ -1,8 +1,8 @@
 import Bowser from 'bowser'
-import type { Tx } from '../../db/store.ts'
+import type { Db, Tx } from '../../db/store.ts'
 import { addTime, days } from '../../lib/clock.ts'
 import { sha256 } from '../../lib/secrets.ts'
-import { rememberDevice } from './repo.ts'
+import { listDevices, rememberDevice } from './repo.ts'
 
 /**
  * Remembers the device of a sign-in. A browser in browser mode is known by a cookie of its own; anything else
@@ -28,4 +28,14 @@ function families(userAgent: string | undefined): string {
   const { browser, os, platform } = Bowser.parse(userAgent.slice(0, 512))
   const program = browser.name ?? /^[A-Za-z][\w.-]{0,39}/.exec(userAgent)?.[0]
   return [program, os.name, platform.type, platform.model].map(part => part ?? '').join('|')
+}
+
+export async function exportDevices(db: Db, userId: string): Promise<Record<string, unknown>> {
+  const rows = await listDevices(db, userId)
+  return {
+    devices: rows.map(row => ({
+      first_seen_at: row.first_seen_at.toISOString(),
+      last_seen_at: row.last_seen_at.toISOString(),
+    })),
+  }
 }

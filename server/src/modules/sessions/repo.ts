@@ -159,6 +159,16 @@ export async function rememberDevice(
   return rows[0]?.tell ?? false
 }
 
+/** When each device that a user signs in from was first and last seen; what it is known by stays here. */
+export async function listDevices(db: Db, userId: string) {
+  return db
+    .selectFrom('known_devices')
+    .select(['first_seen_at', 'last_seen_at'])
+    .where('user_id', '=', userId)
+    .orderBy('first_seen_at')
+    .execute()
+}
+
 /** Forgets devices that nobody signed in from since `before`. */
 export async function deleteForgottenDevices(db: Db, before: Date): Promise<void> {
   await db.deleteFrom('known_devices').where('last_seen_at', '<', before).execute()

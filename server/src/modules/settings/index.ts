@@ -1,5 +1,5 @@
 export { settingsJobs } from './dry-run.ts'
 export { wantsMail } from './effects.ts'
-export { countOwnSettings, eraseSettings, exportSettings } from './personal-data.ts'
+export { countOwnSettings, eraseFromSettings, exportSettings } from './personal-data.ts'
 export { settingRoutes } from './routes.ts'
 export { createSettings, type Settings } from './service.ts'

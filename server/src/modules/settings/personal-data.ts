@@ -1,6 +1,7 @@
-import type { Db, Tx } from '../../db/store.ts'
+import type { Eraser } from '../../db/eraser.ts'
+import type { Db } from '../../db/store.ts'
 import type { JsonObject } from '../../lib/json.ts'
-import { allValues, countOwnValues, deleteValues } from './repo.ts'
+import { allValues, countOwnValues, removeSamplesOf } from './repo.ts'
 
 /** How many keys a user has a value of their own for. */
 export const countOwnSettings = (db: Db, userId: string): Promise<number> => countOwnValues(db, userId)
@@ -16,5 +17,5 @@ export async function exportSettings(db: Db, userId: string): Promise<Record<str
   )
 }
 
-/** Removes all of a user's values for good. */
-export const eraseSettings = (trx: Tx, userId: string): Promise<void> => deleteValues(trx, userId)
+/** Their values go with their row; what is left are samples in the results of dry-runs. */
+export const eraseFromSettings: Eraser = (trx, { userId }) => removeSamplesOf(trx, userId)

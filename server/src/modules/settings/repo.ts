@@ -163,8 +163,13 @@ export async function updateValues(
     where user_id = ${row.userId} and scope = ${row.scope}`.execute(trx)
 }
 
-export async function deleteValues(trx: Tx, userId: string): Promise<void> {
-  await trx.deleteFrom('user_settings').where('user_id', '=', userId).execute()
+export async function removeSamplesOf(trx: Tx, userId: string): Promise<void> {
+  await sql`
+    update setting_dry_runs set samples = (
+      select coalesce(jsonb_agg(sample), '[]') from jsonb_array_elements(samples) as sample
+      where sample ->> 'user_id' <> ${userId}::text
+    )
+    where samples @> ${JSON.stringify([{ user_id: userId }])}::jsonb`.execute(trx)
 }
 
 export async function countOwnValues(db: Db, userId: string): Promise<number> {

@@ -8,6 +8,10 @@ test('a user reads every setting with its default, and none has been changed', a
   const { token } = await roster.signUp()
   const { status, body, headers } = await roster.get(settings, { token })
   expect(status).toBe(200)
-  expect(body).toMatchObject({ version: 0, updated_at: null, values: { 'ui.theme': 'auto', 'privacy.searchable': true } })
+  expect(body).toMatchObject({
+    version: 0,
+    updated_at: null,
+    values: { 'ui.theme': 'auto', 'privacy.searchable': true },
+  })
   expect(headers.etag).toBe('"0"')
 })

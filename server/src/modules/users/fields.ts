@@ -74,7 +74,8 @@ const rules = {
   city: name(100),
   country: name(100),
   bio: {
-    read: text => (codePoints(text.trim()) <= 2000 && text.trim() !== '' ? text.normalize('NFC').trim() : null),
+    read: text =>
+      codePoints(text.trim()) <= 2000 && text.trim() !== '' ? text.normalize('NFC').trim() : null,
     code: 'text',
     takes: 'takes 1 to 2000 characters',
   },

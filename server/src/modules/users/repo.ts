@@ -87,6 +87,11 @@ export async function findForeignHold(
   return rows[0]?.kind
 }
 
+/** Names that nobody else can take yet, because the user gave them up a short while ago. */
+export async function listHeldNames(db: Db, userId: string) {
+  return db.selectFrom('name_holds').selectAll().where('user_id', '=', userId).execute()
+}
+
 export async function deleteEndedHolds(db: Db, at: Date): Promise<void> {
   await db.deleteFrom('name_holds').where('held_until', '<=', at).execute()
 }

@@ -7,7 +7,7 @@ import { appendEvent } from '../../events/index.ts'
 import { camelCase } from '../event-names.ts'
 import { readFields } from '../fields.ts'
 import { findUserRecord, type LockedUser, lockUser, updateUser } from '../repo.ts'
-import { deleteProfile, findProfile, type ProfileRow, putProfile } from './repo.ts'
+import { findProfile, type ProfileRow, putProfile } from './repo.ts'
 import type { Profile, ProfileUpdate } from './schemas.ts'
 
 /** Fields that stand in the record; the profile shows and changes the same value. */
@@ -159,6 +159,3 @@ export async function setPrivacy(
     ],
   })
 }
-
-/** Removes a profile for good, and what search knew of it. */
-export const eraseProfile = (trx: Tx, userId: string): Promise<void> => deleteProfile(trx, userId)

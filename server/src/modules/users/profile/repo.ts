@@ -72,8 +72,3 @@ export async function findPublicUsers(db: Db, ids: readonly string[]): Promise<P
     where u.id = any(${ids}::uuid[])`.execute(db)
   return rows
 }
-
-export async function deleteProfile(trx: Tx, userId: string): Promise<void> {
-  await trx.deleteFrom('user_profiles').where('user_id', '=', userId).execute()
-  await refreshSearchRow(trx, userId)
-}
