@@ -68,7 +68,13 @@ export function createServer(options: ServerOptions): App {
     // Requests that arrive while the server drains are answered, with `Connection: close`.
     return503OnClosing: false,
     forceCloseConnections: 'idle',
-    http: { headersTimeout, connectionsCheckingInterval: 1000, maxHeaderSize: 16 * 1024 },
+    // Requests without a body get no stream for one: a microsecond less for each GET.
+    http: {
+      optimizeEmptyRequests: true,
+      headersTimeout,
+      connectionsCheckingInterval: 1000,
+      maxHeaderSize: 16 * 1024,
+    },
     routerOptions: {
       caseSensitive: true,
       ignoreTrailingSlash: true,
