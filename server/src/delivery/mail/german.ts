@@ -18,6 +18,10 @@ const mfaChanges: Readonly<Record<MfaChange, string>> = {
   recovery_code_used: 'Einer Ihrer Wiederherstellungscodes wurde zum Anmelden benutzt. Er gilt nicht mehr.',
 }
 
+/** Device names are made in English: “Firefox on Linux”. */
+const inGerman = (device: string): string =>
+  device === 'Unknown device' ? 'Unbekanntes Gerät' : device.replace(' on ', ' auf ')
+
 export const german: Language = {
   greeting: name => (name === undefined ? 'Guten Tag,' : `Guten Tag ${name},`),
   linkHint: 'Falls die Schaltfläche nicht funktioniert, öffnen Sie diese Adresse:',
@@ -65,11 +69,11 @@ export const german: Language = {
     }),
     new_device: ({ device, ip, at }, context) => ({
       subject: `Neue Anmeldung bei Ihrem Konto für ${context.brand}`,
-      preview: `${device}, ${context.when(at)}`,
+      preview: `${inGerman(device)}, ${context.when(at)}`,
       heading: 'Ein neues Gerät hat sich angemeldet',
       paragraphs: ['Ihr Konto wurde auf einem Gerät benutzt, das wir noch nicht kannten.'],
       facts: [
-        { label: 'Gerät', value: device },
+        { label: 'Gerät', value: inGerman(device) },
         { label: 'IP-Adresse', value: ip },
         { label: 'Zeit', value: context.when(at) },
       ],

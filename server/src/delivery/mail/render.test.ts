@@ -99,10 +99,10 @@ test('times are in the reader’s zone, also across a change of clocks, and in U
   const { render } = renderer()
   const time = async (locale: string, zone: string | null, moment: Date | string) =>
     (await render('password_changed', { at: moment }, reader(locale, zone))).text
-  expect(await time('en-US', 'America/New_York', at)).toContain('March 28, 2026 at 8:30:00 PM EDT')
-  expect(await time('de-DE', 'Europe/Vienna', at)).toContain('29. März 2026 um 01:30:00 MEZ')
-  expect(await time('de-DE', 'Europe/Vienna', '2026-03-29T01:30:00.000Z')).toContain('03:30:00 MESZ')
-  expect(await time('en-GB', null, at)).toContain('29 March 2026 at 00:30:00 UTC')
+  expect(await time('en-US', 'America/New_York', at)).toContain('March 28, 2026 at 8:30 PM EDT')
+  expect(await time('de-DE', 'Europe/Vienna', at)).toContain('29. März 2026 um 01:30 MEZ')
+  expect(await time('de-DE', 'Europe/Vienna', '2026-03-29T01:30:00.000Z')).toContain('03:30 MESZ')
+  expect(await time('en-GB', null, at)).toContain('29 March 2026 at 00:30 UTC')
 })
 
 describe('what people wrote is inert', () => {

@@ -64,7 +64,15 @@ export function languageOf(locale: string | null): { lang: string; words: Langua
 
 export function contextFor(brand: Pick<Brand, 'name' | 'site'>, { locale, timezone }: Reader): Context {
   const { lang } = languageOf(locale)
-  const options = { dateStyle: 'long', timeStyle: 'long', timeZone: timezone ?? 'UTC' } as const
+  const options = {
+    year: 'numeric',
+    month: 'long',
+    day: 'numeric',
+    hour: 'numeric',
+    minute: '2-digit',
+    timeZoneName: 'short',
+    timeZone: timezone ?? 'UTC',
+  } as const
   // The region matters: 1 March and March 1 are both English.
   const format = new Intl.DateTimeFormat(locale?.startsWith(lang) ? locale : lang, options)
   return {
