@@ -2,7 +2,10 @@ import { spawnSync } from 'node:child_process'
 import fs from 'node:fs'
 
 /** Servers that tests run against, as Debian packages, with a program that tells whether one is there. */
-const servers: readonly { name: string; package: string; program: string }[] = []
+const servers: readonly { name: string; package: string; program: string }[] = [
+  { name: 'RabbitMQ', package: 'rabbitmq-server', program: 'rabbitmq-server' },
+  { name: 'Redis', package: 'redis-server', program: 'redis-server' },
+]
 
 /**
  * Installs what is missing, where this is root's Debian. Returns the names of those that are still missing:

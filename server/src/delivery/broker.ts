@@ -38,8 +38,8 @@ export function connectBroker(options: {
   const publisher: Publisher = connection.createPublisher({
     confirm: true,
     exchanges: [{ exchange, type: 'topic', durable: true }],
-    onReturn: message => options.onUnroutable(message.routingKey),
   })
+  publisher.on('basic.return', message => options.onUnroutable(message.routingKey))
 
   return {
     isConnected: () => connection.ready,
