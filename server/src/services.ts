@@ -41,7 +41,13 @@ import {
   type Sessions,
 } from './modules/sessions/index.ts'
 import { createSettings, eraseFromSettings, exportSettings, type Settings } from './modules/settings/index.ts'
-import { createUserReader, exportUser, type UserReader } from './modules/users/index.ts'
+import {
+  createUsernameCounter,
+  createUserReader,
+  exportUser,
+  type UsernameCounter,
+  type UserReader,
+} from './modules/users/index.ts'
 import { createCodeCounter, createVerification, type Verification } from './modules/verification/index.ts'
 import { version } from './version.ts'
 
@@ -73,6 +79,7 @@ export type Services = AdministratorDeps &
     /** Seals registrations that wait in the job queue. */
     registrationKey: Buffer
     countEmailChange: ContactCounter
+    countUsernameChange: UsernameCounter
     delivery: Delivery
     events: Events
     outbound: Outbound
@@ -150,6 +157,7 @@ export function createServices({ config, clock, log, store, news, hasher, metric
     verification,
     registrationKey: deriveKey(config.encryptionKey, 'private registrations'),
     countEmailChange: createEmailChangeCounter(metrics.registry),
+    countUsernameChange: createUsernameCounter(metrics.registry),
     delivery,
     events: createEvents({ config, store, clock, log, registry: metrics.registry, version }),
     outbound: delivery.outbound,

@@ -306,3 +306,10 @@ describe('at the same moment', () => {
     expect(replies.filter(({ body }) => body.code === 'invalid_link')).toHaveLength(19)
   })
 })
+
+test('changes of an address are counted by how they went', async () => {
+  const text = await roster.resources.metrics.registry.metrics()
+  for (const outcome of ['initiated', 'completed', 'failed', 'undone']) {
+    expect(text).toMatch(new RegExp(`email_changes_total\\{outcome="${outcome}"\\} [1-9]`))
+  }
+})

@@ -49,12 +49,24 @@ describe('a change of phone number', () => {
 
   test('is refused for a taken number, a number that is none, and after 10 minutes without step-up', async () => {
     const number = fresh()
-    await roster.signUp({ phone_number: number })
+    const owner = await roster.signUp({ phone_number: number })
+    await initiate(owner, number)
+    await complete(owner, number, await codeFor(number))
     const user = await roster.signUp()
     expect((await initiate(user, number)).body.code).toBe('phone_taken')
     expect((await initiate(user, '0660 123')).body.code).toBe('validation_failed')
     roster.clock.advance(minutes(11))
     expect((await initiate(user, fresh())).body.code).toBe('step_up_required')
+  })
+
+  test('takes a number from somebody who registered it first and never proved it', async () => {
+    const number = fresh()
+    const squatter = await roster.signUp({ phone_number: number })
+    const user = await roster.signUp()
+    await initiate(user, number)
+    expect((await complete(user, number, await codeFor(number))).status).toBe(200)
+    const { body } = await roster.get('/api/v1/users/me', { token: squatter.token })
+    expect([body.phone_number, body.phone_verified]).toEqual([null, false])
   })
 
   test('of 20 users with codes for one number, one gets it', async () => {

@@ -6,7 +6,14 @@ import type { Clock } from '../../lib/clock.ts'
 import { phoneKey } from '../../lib/text.ts'
 import type { Origin } from '../audit/index.ts'
 import type { Sessions } from '../sessions/index.ts'
-import { findOwner, findUserRecord, lockUser, readFields, setPhone } from '../users/index.ts'
+import {
+  findOwner,
+  findUserRecord,
+  lockUser,
+  readFields,
+  releaseUnprovedPhone,
+  setPhone,
+} from '../users/index.ts'
 import type { Verification } from '../verification/index.ts'
 import { requireRecentAuthentication } from './recent-authentication.ts'
 
@@ -19,7 +26,8 @@ export type ChangePhoneDeps = {
 }
 
 /**
- * First step: sends a code to the new number; to the present one where it was never verified.
+ * First step: sends a code to the new number; to the present one where it was never verified. A number that
+ * somebody else has without having verified it counts as free.
  * @throws ProblemError step_up_required, validation_failed, phone_unchanged, phone_taken, otp_quota_exceeded,
  *   otp_cooldown, sms_unavailable
  */
@@ -35,7 +43,7 @@ export async function initiatePhoneChange(
   if (!user?.is_active) throw new ProblemError('not_found')
   if (user.phone_number === phone_number && user.phone_verified_at) throw new ProblemError('phone_unchanged')
   const owner = await findOwner(store.db, { column: 'phone_number', value: phone_number })
-  if (owner && owner.id !== user.id) throw new ProblemError('phone_taken')
+  if (owner?.phone_verified_at && owner.id !== user.id) throw new ProblemError('phone_taken')
   await store.transact(async trx => {
     const code = await verification.issueCode(trx, at, {
       purpose: 'PHONE_VERIFICATION',
@@ -71,6 +79,8 @@ export async function completePhoneChange(
     const guess = { purpose: 'PHONE_VERIFICATION', userId, target, code: input.otp } as const
     const outcome = await deps.verification.consumeCode(trx, at, guess)
     if (!outcome.valid) return false
+    const loser = await releaseUnprovedPhone(trx, at, target, userId)
+    if (loser !== undefined) await deps.store.announce(trx, { kind: 'user', id: loser })
     await setPhone(trx, at, origin, user, target)
     await deps.sessions.endAllWithin(trx, at, origin, { userId, reason: 'phone_updated', except: sessionId })
     await deps.store.announce(trx, { kind: 'user', id: userId })

@@ -170,6 +170,15 @@ describe('at the same moment', () => {
     expect(events).toHaveLength(1)
   })
 
+  test('two users who want each other’s name are told at once that it is taken', async () => {
+    for (let n = 0; n < 10; n += 1) {
+      const [left, right] = [fresh(), fresh()]
+      const [one, two] = [await roster.signUp({ username: left }), await roster.signUp({ username: right })]
+      const replies = await Promise.all([rename(one, right), rename(two, left)])
+      expect(replies.map(({ body }) => body.code)).toEqual(['username_taken', 'username_taken'])
+    }
+  })
+
   test('20 users who want one name: one gets it, the others may try another', async () => {
     const users = await Promise.all(Array.from({ length: 20 }, () => roster.signUp()))
     const name = fresh()
@@ -179,4 +188,11 @@ describe('at the same moment', () => {
     const loser = users[replies.findIndex(({ status }) => status === 409)]
     expect(loser && (await rename(loser, fresh())).status).toBe(200)
   })
+})
+
+test('changes, early ones and those to a taken name are counted', async () => {
+  const text = await roster.resources.metrics.registry.metrics()
+  for (const outcome of ['changed', 'cooldown', 'taken']) {
+    expect(text).toMatch(new RegExp(`username_changes_total\\{outcome="${outcome}"\\} [1-9]`))
+  }
 })

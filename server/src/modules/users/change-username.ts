@@ -1,16 +1,22 @@
 import { type ConstraintProblems, orConflict } from '../../db/constraints.ts'
 import type { Store, Tx } from '../../db/store.ts'
 import type { Outbound } from '../../delivery/index.ts'
-import { ProblemError } from '../../http/problems.ts'
+import { type ProblemCode, ProblemError } from '../../http/problems.ts'
 import { addTime, type Clock, days } from '../../lib/clock.ts'
 import { usernameKey } from '../../lib/text.ts'
 import { appendAudit, type Origin } from '../audit/index.ts'
 import { appendEvent } from '../events/index.ts'
 import { readFields } from './fields.ts'
+import type { UsernameCounter } from './metrics.ts'
 import { holdName, refuseHeldNames } from './name-holds.ts'
-import { type LockedUser, lockUser, updateUser } from './repo.ts'
+import { findOwner, type LockedUser, lockUser, updateUser } from './repo.ts'
 
-export type ChangeUsernameDeps = { store: Store; clock: Clock; outbound: Outbound }
+export type ChangeUsernameDeps = {
+  store: Store
+  clock: Clock
+  outbound: Outbound
+  countUsernameChange: UsernameCounter
+}
 
 /** Days between two changes, and for which a released name is held for its old owner (document 2). */
 const cooldownDays = 15
@@ -23,14 +29,37 @@ const taken: ConstraintProblems = { users__username_unique: 'username_taken' }
  * @throws ProblemError validation_failed, username_unchanged, username_cooldown, username_taken
  */
 export async function changeUsername(
-  { store, clock, outbound }: ChangeUsernameDeps,
+  deps: ChangeUsernameDeps,
   origin: Origin,
   userId: string,
   wanted: string,
 ): Promise<{ username: string; last_username_updated: Date }> {
   const { username } = readFields({ username: wanted })
-  const at = clock.now()
-  await store.transact(async trx => {
+  const at = deps.clock.now()
+  try {
+    await change(deps, at, origin, userId, username)
+  } catch (error) {
+    const outcome = error instanceof ProblemError ? refusals[error.code] : undefined
+    if (outcome) deps.countUsernameChange(outcome)
+    throw error
+  }
+  deps.countUsernameChange('changed')
+  return { username, last_username_updated: at }
+}
+
+const refusals: Partial<Record<ProblemCode, 'cooldown' | 'taken'>> = {
+  username_cooldown: 'cooldown',
+  username_taken: 'taken',
+}
+
+function change(
+  { store, outbound }: ChangeUsernameDeps,
+  at: Date,
+  origin: Origin,
+  userId: string,
+  username: string,
+): Promise<void> {
+  return store.transact(async trx => {
     const user = await lockUser(trx, userId)
     if (!user || user.deleted_at) throw new ProblemError('not_found')
     if (user.username === username) throw new ProblemError('username_unchanged')
@@ -45,7 +74,6 @@ export async function changeUsername(
     })
     await store.announce(trx, { kind: 'user', id: userId })
   })
-  return { username, last_username_updated: at }
 }
 
 function refuseEarly(last: Date | null, at: Date): void {
@@ -90,6 +118,9 @@ export async function setUsername(
 
 async function rename(trx: Tx, at: Date, origin: Origin, user: LockedUser, username: string): Promise<void> {
   const key = usernameKey(username)
+  // The constraint decides. Asking first keeps two users who want each other's name from waiting for each other.
+  const owner = await findOwner(trx, { column: 'username_key', value: key })
+  if (owner && owner.id !== user.id) throw new ProblemError('username_taken')
   await orConflict(taken, () =>
     updateUser(trx, user.id, {
       username,

@@ -1,11 +1,12 @@
 import { type ConstraintProblems, orConflict } from '../../db/constraints.ts'
 import type { Tx } from '../../db/store.ts'
+import { ProblemError } from '../../http/problems.ts'
 import { hours } from '../../lib/clock.ts'
 import { emailKey } from '../../lib/text.ts'
 import { appendAudit, type Origin } from '../audit/index.ts'
 import { appendEvent } from '../events/index.ts'
 import { holdName, refuseHeldNames } from './name-holds.ts'
-import { type LockedUser, updateUser } from './repo.ts'
+import { findOwner, type LockedUser, lockUser, type SignInName, updateUser } from './repo.ts'
 
 /*
  * Changes of a record's addresses, each with its audit row and event. The record is locked, and its new address
@@ -30,6 +31,7 @@ export async function setEmail(
   verified = true,
 ): Promise<void> {
   const key = emailKey(email) ?? ''
+  await refuseTaken(trx, user.id, { column: 'email_key', value: key })
   await orConflict(taken, () =>
     updateUser(trx, user.id, {
       email,
@@ -64,6 +66,17 @@ export async function setEmail(
   })
 }
 
+/**
+ * The constraints decide. Asking first keeps two users who want each other's address from waiting for each
+ * other, which PostgreSQL would end with an error for one of them.
+ */
+async function refuseTaken(trx: Tx, userId: string, name: SignInName): Promise<void> {
+  const owner = await findOwner(trx, name)
+  if (owner && owner.id !== userId) {
+    throw new ProblemError(name.column === 'email_key' ? 'email_taken' : 'phone_taken')
+  }
+}
+
 /** Sets a phone number, proved or not, or takes it away. @throws ProblemError phone_taken */
 export async function setPhone(
   trx: Tx,
@@ -73,6 +86,7 @@ export async function setPhone(
   phone: string | null,
   verified = true,
 ): Promise<void> {
+  if (phone !== null) await refuseTaken(trx, user.id, { column: 'phone_number', value: phone })
   await orConflict(taken, () =>
     updateUser(trx, user.id, {
       phone_number: phone,
@@ -97,6 +111,24 @@ export async function setPhone(
       updatedAt: at.toISOString(),
     },
   })
+}
+
+/**
+ * Takes a number from whoever registered it and never proved it, for somebody who just did.
+ * @returns the loser's id, to be announced
+ */
+export async function releaseUnprovedPhone(
+  trx: Tx,
+  at: Date,
+  phone: string,
+  provedBy: string,
+): Promise<string | undefined> {
+  const holder = await findOwner(trx, { column: 'phone_number', value: phone })
+  if (!holder || holder.id === provedBy) return undefined
+  const user = await lockUser(trx, holder.id)
+  if (user?.phone_number !== phone || user.phone_verified_at) return undefined
+  await setPhone(trx, at, { actorType: 'system' }, user, null, false)
+  return user.id
 }
 
 /** Marks the present address as proved. One that is already is left alone; `updated_at` never moves. */

@@ -1,5 +1,5 @@
 export { type ChangeUsernameDeps, changeUsername, setUsername } from './change-username.ts'
-export { emailUndoTime, setEmail, setEmailVerified, setPhone } from './contact.ts'
+export { emailUndoTime, releaseUnprovedPhone, setEmail, setEmailVerified, setPhone } from './contact.ts'
 export { createUser, type NewUser, readNewUser } from './create-user.ts'
 export { deleteDemoUsers, insertDemoUser } from './demo.ts'
 export { type EraseDeps, eraseDueUsers, eraseUser } from './erase.ts'
@@ -8,6 +8,7 @@ export { userJobs } from './jobs.ts'
 export { deactivateUser, restoreUser, softDeleteUser } from './lifecycle.ts'
 export { listUsers } from './list/list-users.ts'
 export { UserListQuerySchema, UserListSchema } from './list/schemas.ts'
+export { createUsernameCounter, type UsernameCounter } from './metrics.ts'
 export { exportUser } from './personal-data.ts'
 export { setPrivacy } from './profile/profiles.ts'
 export { type ProfileDeps, profileRoutes } from './profile/routes.ts'
@@ -22,12 +23,15 @@ export {
   findForSignIn,
   findOwner,
   findUserRecord,
+  holdPerson,
   holdSignInState,
   type LockedUser,
   lockUser,
   recordActivity,
   recordLogin,
   replacePasswordHash,
+  type SignInState,
+  setMfaEnabled,
   type SignInName,
   strengthenPasswordHash,
 } from './repo.ts'
