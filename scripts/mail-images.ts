@@ -69,7 +69,7 @@ async function draw(
   viewport: { width: number; height: number },
   colorScheme: 'light' | 'dark',
 ): Promise<void> {
-  const page = await newPage.call(browser, { viewport, colorScheme, deviceScaleFactor: 1.5 })
+  const page = await newPage.call(browser, { viewport, colorScheme, deviceScaleFactor: 1 })
   await page.setContent(html)
   await page.screenshot({ path: path.join(folder, `${name}.png`), fullPage: true })
   await page.close()
