@@ -166,7 +166,11 @@ describe('browser mode', () => {
   const browser = { 'x-roster-client': 'browser', origin }
   const credentials = { email: 'browser@example.com', password: 'SecurePass123' }
 
-  const cookieOf = ({ headers }: Reply): string => [headers['set-cookie']].flat().join('\n')
+  const cookieOf = ({ headers }: Reply): string =>
+    [headers['set-cookie']]
+      .flat()
+      .map(String)
+      .find(cookie => cookie.includes('roster_refresh=')) ?? ''
   const send = (path: string, headers: Record<string, string>, body?: object) =>
     roster.post(`/api/v1/auth/${path}`, body, { headers })
 
