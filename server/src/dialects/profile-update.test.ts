@@ -3,7 +3,6 @@ import { days } from '../lib/clock.ts'
 import { curl } from '../testing/curl.ts'
 import { type SignedUp, useTestApp } from '../testing/harness.ts'
 import { listen } from '../testing/http-server.ts'
-import { lastSent } from '../testing/outbox.ts'
 
 const roster = await useTestApp({ config: { accessTokenMinutes: 60 * 24 * 60, refreshTokenDays: 60 } })
 const host = `localhost:${await listen(roster.app)}`
@@ -59,7 +58,8 @@ describe('the documented commands', () => {
         data: { newEmail: 'test@example.com', nextStep: 'verify_email_update_otp' },
       },
     })
-    const { code } = await lastSent(roster, 'test@example.com', 'email_change_code')
+    const mailbox = await roster.get('/dev/mailbox.json?to=test@example.com')
+    const { code } = mailbox.body.items[0]
     const completed = await run(completeEmail, user, code)
     expect([completed.status, completed.body]).toEqual([
       200,
