@@ -3,6 +3,7 @@ import type { Config } from './config.ts'
 import { migrationStatus } from './db/migrate.ts'
 import { deliveryRoutes, messageRoutes } from './delivery/index.ts'
 import { profileUpdateDialect } from './dialects/profile-update.ts'
+import { userTemplateDialect } from './dialects/user-template.ts'
 import { addGuard } from './http/guard.ts'
 import type { OnUndeclared } from './http/responses.ts'
 import { createServer } from './http/server.ts'
@@ -15,14 +16,17 @@ import { authRoutes, linkPageRoutes } from './modules/auth/index.ts'
 import { feedRoutes, webhookRoutes } from './modules/events/index.ts'
 import { createBrowserMode, createTokensReply, jwksRoute, sessionRoutes } from './modules/sessions/index.ts'
 import { settingRoutes } from './modules/settings/index.ts'
-import { type Phase, systemRoutes } from './modules/system/index.ts'
+import { type Phase, type Probe, systemRoutes } from './modules/system/index.ts'
 import { profileRoutes, subscriptionRoutes, usernameRoute, userRoutes } from './modules/users/index.ts'
+import { createSharedRateLimitStore } from './redis/rate-limit-store.ts'
 import type { Resources, Services } from './services.ts'
 import { version } from './version.ts'
 
 export type AppDeps = Resources & {
   services: Services
   phase: () => Phase
+  /** What the service can do without, by what proves that it answers. */
+  helpers?: Readonly<Record<string, Probe>>
   /** For tests: makes undeclared replies fail, and tells of each. */
   onUndeclaredResponse?: OnUndeclared
 }
@@ -36,6 +40,7 @@ export async function buildApp(deps: AppDeps): Promise<App> {
     log,
     metrics,
     version,
+    ...(deps.redis && { rateLimitStore: createSharedRateLimitStore(deps.redis) }),
     ...(deps.onUndeclaredResponse && { onUndeclaredResponse: deps.onUndeclaredResponse }),
   })
   await app.register(cookie, { hook: false })
@@ -51,7 +56,9 @@ export async function buildApp(deps: AppDeps): Promise<App> {
     version,
     phase: deps.phase,
     migrations: () => migrationStatus(store.pool),
+    ...(deps.helpers && { helpers: deps.helpers }),
   })
+  if (config.role === 'worker') return app
   jwksRoute(app, '/.well-known/jwks.json', 'jwks', services.keys)
   const settings = accountSettings(config)
   await app.register(
@@ -76,6 +83,7 @@ export async function buildApp(deps: AppDeps): Promise<App> {
   await deliveryRoutes(app, { config, store, delivery: services.delivery })
   await linkPageRoutes(app, { ...services, ...settings })
   await profileUpdateDialect(app, { ...services, ...settings })
+  await userTemplateDialect(app, { ...services, ...settings })
   return app
 }
 

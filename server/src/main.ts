@@ -1,4 +1,5 @@
 import type { AddressInfo } from 'node:net'
+import os from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import { buildApp } from './app.ts'
@@ -11,11 +12,13 @@ import { createPool, createStore } from './db/store.ts'
 import { createPasswordHasher } from './hashing/pool.ts'
 import { createLogger } from './http/logger.ts'
 import { createMetrics } from './http/metrics.ts'
-import { startJobs } from './jobs/worker.ts'
+import { prepareQueue, startJobs } from './jobs/worker.ts'
 import { systemClock } from './lib/clock.ts'
 import { setupCode } from './modules/auth/index.ts'
-import type { Phase } from './modules/system/index.ts'
-import { createServices, type Services } from './services.ts'
+import type { Phase, Probe } from './modules/system/index.ts'
+import { groupMetrics, isFirstMember, isGroupMember, leaveGroup, startGroup } from './process-group.ts'
+import { connectRedis } from './redis/client.ts'
+import { createServices, type Resources, type Services } from './services.ts'
 
 export type Service = {
   /** Where it listens, e.g. `http://127.0.0.1:8000`. */
@@ -35,6 +38,7 @@ export async function startService(config: Config, log: Logger): Promise<Service
     return await open(config, log, opened)
   } catch (error) {
     await opened.disposeAsync()
+    leaveGroup()
     throw error
   }
 }
@@ -57,28 +61,39 @@ async function open(config: Config, log: Logger, opened: AsyncDisposableStack): 
   const news = createNews({ url, log: message => log.warn(message) })
   opened.defer(() => news.stop())
   const store = createStore(pool, news)
-  const hasher = createPasswordHasher()
+  const hasher = createPasswordHasher({
+    workers: Math.max(1, Math.floor(os.availableParallelism() / config.workers)),
+  })
   opened.defer(() => hasher.stop())
   const metrics = createMetrics()
+  if (isGroupMember()) metrics.text = groupMetrics(metrics.registry)
   metrics.watchPool(() => ({ total: pool.totalCount, idle: pool.idleCount, waiting: pool.waitingCount }))
   metrics.watchHashing(() => {
     const { waiting, running } = hasher.load()
     return { queued: waiting, running }
   })
-  const resources = { config, clock, log, store, news, hasher, metrics }
+  const redis =
+    config.redisUrl === undefined
+      ? undefined
+      : connectRedis({ url: config.redisUrl, log: line => log.warn(line) })
+  opened.defer(async () => redis?.stop())
+  const resources = { config, clock, log, store, news, hasher, metrics, ...(redis && { redis }) }
   const services = createServices(resources)
   await news.start()
   await services.keys.start()
   await services.settings.start()
 
-  const jobs = await startJobs({ url, log, jobs: backgroundJobs(services) })
-  opened.defer(() => jobs.stop())
-  services.sealer.start()
-  opened.defer(() => services.sealer.stop())
+  const background = config.role === 'web' ? {} : await startBackground(resources, services, url, opened)
+  if (config.role === 'web') await prepareQueue(pool)
   services.activity.start()
   opened.defer(() => services.activity.stop())
 
-  const app = await buildApp({ ...resources, services, phase: () => phase })
+  const app = await buildApp({
+    ...resources,
+    services,
+    helpers: { ...background, ...(redis && { redis: () => redis.ping() }) },
+    phase: () => phase,
+  })
   opened.defer(() => app.close())
   opened.defer(async () => {
     phase = 'draining'
@@ -88,6 +103,27 @@ async function open(config: Config, log: Logger, opened: AsyncDisposableStack): 
   await app.listen({ host: config.host, port: config.port })
   phase = 'ready'
   return { address: addressOf(app.server.address()), services, stop: () => opened.disposeAsync() }
+}
+
+/** Jobs, audit seals, and the way of events out. Returns what health checks ask of it. */
+async function startBackground(
+  { config, log }: Resources,
+  services: Services,
+  url: string,
+  opened: AsyncDisposableStack,
+): Promise<Record<string, Probe>> {
+  const jobs = await startJobs({ url, log, jobs: backgroundJobs(services) })
+  opened.defer(() => jobs.stop())
+  services.sealer.start()
+  opened.defer(() => services.sealer.stop())
+  const relay = services.events.startRelay(url)
+  opened.defer(() => relay.stop())
+  if (config.rabbitmqUrl === undefined) return {}
+  return {
+    async rabbitmq() {
+      if (!relay.isBrokerConnected()) throw new Error('not connected')
+    },
+  }
 }
 
 async function startEmbedded(config: Config, log: Logger, opened: AsyncDisposableStack): Promise<string> {
@@ -106,14 +142,31 @@ function addressOf(address: AddressInfo | string | null): string {
 /** The service as a program: says what to open, and ends on SIGTERM or SIGINT with exit code 0. */
 export async function serve(config: Config, options: { demo?: boolean } = {}): Promise<void> {
   const log = createLogger(config)
-  for (const warning of configWarnings(config)) log.warn(warning)
+  if (config.workers > 1 && !isGroupMember()) return serveGroup(config, log)
+  if (isFirstMember()) for (const warning of configWarnings(config)) log.warn(warning)
   const service = await startService(config, log)
   stopOnSignals(service, log)
+  if (!isFirstMember()) return
   if (options.demo) {
     const { fillWithDemo } = await import('./demo/fill.ts')
     await fillWithDemo(service.services, (line: string) => console.log(line))
   }
   console.log(await greeting(config, service))
+}
+
+/** Several processes behind the port; this one owns the database, where nobody brought one. */
+async function serveGroup(config: Config, log: Logger): Promise<void> {
+  const opened = new AsyncDisposableStack()
+  const group = { stop: () => opened.disposeAsync() }
+  stopOnSignals(group, log)
+  try {
+    const url = config.databaseUrl ?? (await startEmbedded(config, log, opened))
+    const { stop } = await startGroup({ size: config.workers, log, env: { DATABASE_URL: url } })
+    opened.defer(stop)
+  } catch (error) {
+    await opened.disposeAsync()
+    throw error
+  }
 }
 
 async function greeting(config: Config, { address, services }: Service): Promise<string> {
@@ -141,7 +194,7 @@ const setupLines = ({ publicUrl }: Config, code: string): string[] => [
 /** Milliseconds within which a stop ends, one way or the other. */
 const stopLimit = 28_000
 
-function stopOnSignals(service: Service, log: Logger): void {
+function stopOnSignals(service: Pick<Service, 'stop'>, log: Logger): void {
   let stoppingSince: number | undefined
   const stop = (signal: NodeJS.Signals) => {
     if (stoppingSince !== undefined) {

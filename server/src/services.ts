@@ -40,7 +40,13 @@ import {
   type KeyRing,
   type Sessions,
 } from './modules/sessions/index.ts'
-import { createSettings, eraseFromSettings, exportSettings, type Settings } from './modules/settings/index.ts'
+import {
+  createSettings,
+  eraseFromSettings,
+  exportSettings,
+  type Settings,
+  wantsMail,
+} from './modules/settings/index.ts'
 import {
   createUsernameCounter,
   createUserReader,
@@ -49,6 +55,8 @@ import {
   type UserReader,
 } from './modules/users/index.ts'
 import { createCodeCounter, createVerification, type Verification } from './modules/verification/index.ts'
+import type { RedisClient } from './redis/client.ts'
+import { createSharedUsers } from './redis/shared-users.ts'
 import { version } from './version.ts'
 
 /** What main.ts opens once per process. */
@@ -60,6 +68,7 @@ export type Resources = {
   news: News
   hasher: PasswordHasher
   metrics: Metrics
+  redis?: RedisClient
 }
 
 /** What the modules offer each other and the routes. */
@@ -85,13 +94,22 @@ export type Services = AdministratorDeps &
     outbound: Outbound
   }
 
-export function createServices({ config, clock, log, store, news, hasher, metrics }: Resources): Services {
+export function createServices({
+  config,
+  clock,
+  log,
+  store,
+  news,
+  hasher,
+  metrics,
+  redis,
+}: Resources): Services {
   const tokens = {
     issuer: config.publicUrl,
     audience: config.publicUrl,
     lifetime: config.accessTokenMinutes * 60,
   }
-  const users = createUserReader({ store, news, clock })
+  const users = createUserReader({ store, news, clock, shared: redis && createSharedUsers(redis) })
   const keys = createKeyRing({
     store,
     news,
@@ -107,7 +125,7 @@ export function createServices({ config, clock, log, store, news, hasher, metric
     log: (message, error) => log.warn({ err: error }, message),
   })
   const authenticator = createAuthenticator({ store, news, keys, clock, tokens, activity })
-  const delivery = createDelivery({ config, clock, log, store, metrics })
+  const delivery = createDelivery({ config, clock, log, store, metrics, wantsMail })
   const sessions = createSessions({
     store,
     clock,

@@ -13,6 +13,8 @@ export type HashingGauges = { running: number; queued: number }
 /** The metrics of one process. */
 export type Metrics = {
   registry: Registry
+  /** What `/metrics` answers: of this process, or of all behind its port. */
+  text: () => Promise<string>
   /** Called once a route; the function it returns is cheap enough for every request. */
   observer(method: string, route: string): Observe
   watchPool(read: () => PoolGauges): void
@@ -26,6 +28,7 @@ export function createMetrics(): Metrics {
   const durations = new RouteDurations(registry)
   return {
     registry,
+    text: () => registry.metrics(),
     observer: (method, route) => durations.observer(method, route),
     watchPool(read) {
       watch(registry, 'db_pool_connections', 'Connections of the database pool, by state.', () => {

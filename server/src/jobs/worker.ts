@@ -1,5 +1,6 @@
-import { parseCronItems, type Runner, run, Logger as WorkerLogger } from 'graphile-worker'
+import { parseCronItems, type Runner, run, runMigrations, Logger as WorkerLogger } from 'graphile-worker'
 import { sql } from 'kysely'
+import type pg from 'pg'
 import type { Logger } from 'pino'
 import { createPool, type Tx } from '../db/store.ts'
 
@@ -18,7 +19,7 @@ export type Jobs = {
 }
 
 /**
- * Runs jobs from the queue in PostgreSQL (graphile-worker), two at a time. What a killed process held is taken
+ * Runs jobs from the queue in PostgreSQL (graphile-worker), four at a time. What a killed process held is taken
  * up by another; a failed job comes again with growing delays.
  */
 export async function startJobs(options: { url: string; jobs: readonly Job[]; log: Logger }): Promise<Jobs> {
@@ -30,10 +31,12 @@ export async function startJobs(options: { url: string; jobs: readonly Job[]; lo
     queryTimeout: 60_000,
     onError: error => log.warn({ err: error }, 'a connection of the job worker broke'),
   })
-  pool.on('connect', client => client.on('error', error => log.warn({ err: error }, 'a job connection broke')))
+  pool.on('connect', client =>
+    client.on('error', error => log.warn({ err: error }, 'a job connection broke')),
+  )
   const runner: Runner = await run({
     pgPool: pool,
-    concurrency: 2,
+    concurrency: 4,
     noHandleSignals: true,
     pollInterval: 2000,
     logger: new WorkerLogger(() => (level, message) => {
@@ -55,9 +58,12 @@ export async function startJobs(options: { url: string; jobs: readonly Job[]; lo
   }
 }
 
+/** Makes the queue's own tables, for a process that queues jobs and runs none. */
+export const prepareQueue = (pool: pg.Pool): Promise<void> => runMigrations({ pgPool: pool })
+
 /**
  * Queues a job in the transaction whose work it continues: it runs if and only if that commits, `delay`
- * milliseconds later. Of several with one `key` that wait, the last replaces the others.
+ * milliseconds later. Of several with one `key` that wait, one remains, and keeps its place.
  */
 export async function enqueue<Payload>(
   trx: Tx,
@@ -66,5 +72,6 @@ export async function enqueue<Payload>(
   { delay = 0, key = null }: { delay?: number; key?: string | null } = {},
 ): Promise<void> {
   await sql`select graphile_worker.add_job(${job.name}, payload => ${JSON.stringify(payload)}::json,
-    run_at => now() + ${delay / 1000} * interval '1 second', job_key => ${key})`.execute(trx)
+    run_at => now() + ${delay / 1000} * interval '1 second', job_key => ${key},
+    job_key_mode => 'preserve_run_at')`.execute(trx)
 }

@@ -14,6 +14,7 @@ import { createLogger } from '../http/logger.ts'
 import { createMetrics } from '../http/metrics.ts'
 import type { App } from '../http/types.ts'
 import type { Clock } from '../lib/clock.ts'
+import { connectRedis } from '../redis/client.ts'
 import { createServices, type Resources, type Services } from '../services.ts'
 import { createTestDatabase } from './database.ts'
 
@@ -151,7 +152,9 @@ export async function startTestApp(
   const news = createNews({ url: options.newsUrl ?? database.url, log: () => undefined })
   const store = createStore(pool, news)
   const hasher = options.hasher ?? sharedHasher()
-  const resources: Resources = { config, clock, log, store, news, hasher, metrics: createMetrics() }
+  const redis = config.redisUrl ? connectRedis({ url: config.redisUrl, log: () => undefined }) : undefined
+  const parts = { config, clock, log, store, news, hasher, metrics: createMetrics() }
+  const resources: Resources = { ...parts, ...(redis && { redis }) }
   const services = createServices(resources)
   await news.start()
   await services.keys.start()
@@ -243,6 +246,7 @@ export async function startTestApp(
       await app.close()
       await services.activity.stop()
       await news.stop()
+      await redis?.stop()
       await pool.end()
       await own.end()
       await database.drop()

@@ -22,6 +22,8 @@ export type SystemDeps = {
   migrations: () => Promise<{ applied: number; pending: string[] }>
   /** Further dependencies; the database is always one. */
   probes?: Readonly<Record<string, Probe>>
+  /** Those without which the service goes on: they are shown, and never a reason to send requests elsewhere. */
+  helpers?: Readonly<Record<string, Probe>>
 }
 
 const tags = ['system']
@@ -75,19 +77,20 @@ function serviceInfoRoute(app: App, { clock, version }: SystemDeps): void {
   })
 }
 
-function healthRoutes(app: App, { pool, phase, probes }: SystemDeps): void {
+function healthRoutes(app: App, { pool, phase, probes, helpers }: SystemDeps): void {
   const check = createHealthChecks({ database: () => ping(pool), ...probes })
+  const checkHelpers = createHealthChecks(helpers ?? {})
 
   async function answer(reply: FastifyReply, mustBeReady: boolean) {
-    const dependencies = await check()
-    const isUp = Object.values(dependencies).every(({ state }) => state === 'up')
+    const [needed, helping] = await Promise.all([check(), checkHelpers()])
+    const isUp = Object.values(needed).every(({ state }) => state === 'up')
     const isOk = isUp && (phase() === 'ready' || !mustBeReady)
     if (!isOk) reply.code(503).header('retry-after', '5')
     return {
       status: isOk ? ('ok' as const) : ('unavailable' as const),
       phase: phase(),
       uptime_seconds: Math.floor(process.uptime()),
-      dependencies,
+      dependencies: { ...needed, ...helping },
     }
   }
 
@@ -218,7 +221,7 @@ function metricsRoute(app: App, { config, metrics }: SystemDeps): void {
     },
     async handler(request, reply) {
       checkToken(request)
-      return reply.type(metrics.registry.contentType).send(await metrics.registry.metrics())
+      return reply.type(metrics.registry.contentType).send(await metrics.text())
     },
   })
 }

@@ -3,6 +3,7 @@ import type { Store } from '../../db/store.ts'
 import { ProblemError } from '../../http/problems.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { loadingCache } from '../../lib/loading-cache.ts'
+import type { SharedUsers } from '../../redis/shared-users.ts'
 import { toUser } from './record.ts'
 import { findUser } from './repo.ts'
 import type { User } from './schemas.ts'
@@ -25,8 +26,14 @@ export type UserReader = {
  * Users remembered by this process: at most 20,000 (about 1 KB each), for half a minute, dropped at the commit
  * of any change to them in any process. Not believed while news from other processes doesn't come through.
  */
-export function createUserReader(deps: { store: Store; news: News; clock: Clock }): UserReader {
-  const { store, news, clock } = deps
+export function createUserReader(deps: {
+  store: Store
+  news: News
+  clock: Clock
+  /** Asked before the database, where processes share one. */
+  shared?: SharedUsers | undefined
+}): UserReader {
+  const { store, news, clock, shared } = deps
 
   async function read(id: string): Promise<User> {
     const row = await findUser(store.db, id)
@@ -38,18 +45,34 @@ export function createUserReader(deps: { store: Store; news: News; clock: Clock 
     max: 20_000,
     ttl: 30_000,
     async load(id) {
+      const known = await shared?.get(id)
+      if (known !== undefined) return fromText(known)
+      const readAt = performance.now()
       const user = await read(id)
       const expires = user.subscription.expires_at
       const ends = user.is_premium && expires ? Date.parse(expires) : Number.POSITIVE_INFINITY
-      return { json: JSON.stringify(user), validUntil: ends }
+      const cached = { json: JSON.stringify(user), validUntil: ends }
+      shared?.put(id, toText(cached), readAt)
+      return cached
     },
   })
+
+  function forget(id: string) {
+    shared?.drop(id)
+    cache.drop(id)
+  }
+
+  function forgetAll() {
+    shared?.dropAll()
+    cache.clear()
+  }
+
   news.subscribe({
     heard(announcement) {
-      if (announcement.kind === 'user') cache.drop(announcement.id)
-      if (announcement.kind === 'access') cache.clear()
+      if (announcement.kind === 'user') forget(announcement.id)
+      if (announcement.kind === 'access') forgetAll()
     },
-    missed: () => cache.clear(),
+    missed: forgetAll,
   })
 
   function peekJson(id: string): string | undefined {
@@ -65,11 +88,19 @@ export function createUserReader(deps: { store: Store; news: News; clock: Clock 
       const known = peekJson(id)
       if (known !== undefined) return known
       if (!news.isCurrent(performance.now())) return JSON.stringify(await read(id))
-      if (cache.peek(id)) cache.drop(id) // premium has run out since it was read
+      if (cache.peek(id)) forget(id) // premium has run out since it was read
       const loaded = await cache.get(id)
       if (!loaded) throw new ProblemError('not_found')
       return loaded.json
     },
-    forget: id => cache.drop(id),
+    forget,
   }
+}
+
+/** As one text: until when it is right, and the JSON. */
+const toText = ({ json, validUntil }: CachedUser): string => `${validUntil} ${json}`
+
+function fromText(text: string): CachedUser {
+  const space = text.indexOf(' ')
+  return { validUntil: Number(text.slice(0, space)), json: text.slice(space + 1) }
 }
