@@ -6,8 +6,9 @@ import { ProblemError } from '../../http/problems.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { appendAudit, type Origin } from '../audit/index.ts'
 import { appendEvent } from '../events/index.ts'
+import type { Attempt, Lockout } from '../lockout/index.ts'
 import type { Sessions } from '../sessions/index.ts'
-import { changePasswordHash, findCredential, type UserReader } from '../users/index.ts'
+import { type Credential, changePasswordHash, findCredential, type UserReader } from '../users/index.ts'
 import type { Verification } from '../verification/index.ts'
 import { tellOfNewPassword } from './notices.ts'
 import {
@@ -16,6 +17,7 @@ import {
   normalisePassword,
   type PasswordPolicy,
 } from './password-policy.ts'
+import { requireRecentAuthentication } from './recent-authentication.ts'
 import type { PasswordChange } from './schemas.ts'
 
 export type ChangePasswordDeps = {
@@ -27,12 +29,13 @@ export type ChangePasswordDeps = {
   passwordPolicy: PasswordPolicy
   verification: Verification
   outbound: Outbound
+  lockout: Lockout
 }
 
 /**
  * Changes one's own password and ends every other session.
  * @throws ProblemError invalid_current_password, validation_failed, conflict (another change was faster),
- *   service_busy
+ *   too_many_attempts, service_busy
  */
 export async function changePassword(
   deps: ChangePasswordDeps,
@@ -40,13 +43,39 @@ export async function changePassword(
   { userId, sessionId }: Principal,
   input: PasswordChange,
 ): Promise<void> {
-  const current = await findCredential(deps.store.db, userId)
-  const candidate = candidatePassword(input.current_password)
-  const known = candidate === undefined ? undefined : (current?.password_hash ?? undefined)
-  const { valid } = await deps.hasher.verify(known, candidate ?? '')
-  if (!current || !valid) return refuse(deps, origin, userId)
-  const password = normalisePassword(input.new_password)
-  await checkAgainstUser(deps, userId, password, input.current_password)
+  const attempt = await deps.lockout.reserve(userId, 'password_again', { address: origin.ip })
+  const current = await attempt.during(() => findCurrent(deps, userId, input.current_password))
+  if (!current) return refuse(deps, origin, userId, attempt)
+  await deps.store.transact(attempt.succeeded)
+  await setPassword(deps, origin, { userId, sessionId }, current, input.new_password, input.current_password)
+}
+
+/**
+ * The same for somebody who proved who they are within the last ten minutes: that stands for the present password.
+ * @throws ProblemError step_up_required, validation_failed, conflict, service_busy
+ */
+export async function changePasswordAfterSignIn(
+  deps: ChangePasswordDeps,
+  origin: Origin,
+  principal: Principal,
+  newPassword: string,
+): Promise<void> {
+  requireRecentAuthentication(principal, deps.clock.now())
+  const current = await findCredential(deps.store.db, principal.userId)
+  if (!current) throw new ProblemError('not_found')
+  await setPassword(deps, origin, principal, current, newPassword)
+}
+
+async function setPassword(
+  deps: ChangePasswordDeps,
+  origin: Origin,
+  { userId, sessionId }: Pick<Principal, 'userId' | 'sessionId'>,
+  current: Credential,
+  newPassword: string,
+  before?: string,
+): Promise<void> {
+  const password = normalisePassword(newPassword)
+  await checkAgainstUser(deps, userId, password, before)
   const hash = await deps.hasher.hash(password)
   await deps.store.transact(async trx => {
     const at = deps.clock.now()
@@ -73,14 +102,33 @@ export async function changePassword(
   })
 }
 
-async function refuse({ store, clock }: ChangePasswordDeps, origin: Origin, userId: string): Promise<never> {
-  await store.transact(trx =>
-    appendAudit(trx, clock.now(), origin, {
+/** The credential, if the password is its. */
+async function findCurrent(
+  { store, hasher }: Pick<ChangePasswordDeps, 'store' | 'hasher'>,
+  userId: string,
+  password: string,
+): Promise<Credential | undefined> {
+  const current = await findCredential(store.db, userId)
+  const candidate = candidatePassword(password)
+  const known = candidate === undefined ? undefined : (current?.password_hash ?? undefined)
+  const { valid } = await hasher.verify(known, candidate ?? '')
+  return valid ? current : undefined
+}
+
+async function refuse(
+  { store, clock }: ChangePasswordDeps,
+  origin: Origin,
+  userId: string,
+  attempt: Attempt,
+): Promise<never> {
+  await store.transact(async trx => {
+    await appendAudit(trx, clock.now(), origin, {
       action: 'user.password_changed',
       outcome: 'failure',
       subject: { type: 'user', id: userId },
-    }),
-  )
+    })
+    await attempt.failed(trx)
+  })
   throw new ProblemError('invalid_current_password')
 }
 
@@ -88,12 +136,12 @@ async function checkAgainstUser(
   { users, passwordPolicy }: ChangePasswordDeps,
   userId: string,
   password: string,
-  before: string,
+  before: string | undefined,
 ): Promise<void> {
   const user = await users.read(userId)
   const names = [user.full_name, user.first_name, user.last_name]
   checkNewPassword(passwordPolicy, password, { ...user, names }, '/new_password')
-  if (password === normalisePassword(before)) {
+  if (before !== undefined && password === normalisePassword(before)) {
     throw new ProblemError('validation_failed', {
       errors: [
         { path: '/new_password', code: 'unchanged', message: 'must differ from the present password' },

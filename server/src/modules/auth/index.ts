@@ -4,6 +4,8 @@ export {
   followEmailChange,
   initiateEmailChange,
 } from './change-email.ts'
+export { type ChangePasswordDeps, changePasswordAfterSignIn } from './change-password.ts'
+export { type DeleteAccountDeps, deleteOwnAccount } from './delete-account.ts'
 export {
   type AdministratorDeps,
   createAdministratorByOperator,
@@ -11,8 +13,10 @@ export {
   setupCode,
 } from './first-administrator.ts'
 export { authJobs } from './jobs.ts'
+export { type LoginDeps, login } from './login.ts'
 export { type ContactCounter, createEmailChangeCounter } from './metrics.ts'
 export { linkPageRoutes } from './pages/routes.ts'
 export { requireRecentAuthentication } from './recent-authentication.ts'
+export { type RegisterDeps, register } from './register.ts'
 export { sendResetMail } from './reset-mail.ts'
 export { type AuthDeps, authRoutes } from './routes.ts'

@@ -30,14 +30,14 @@ export {
   recordActivity,
   recordLogin,
   replacePasswordHash,
+  type SignInName,
   type SignInState,
   setMfaEnabled,
-  type SignInName,
   strengthenPasswordHash,
 } from './repo.ts'
 export { userRoutes } from './routes.ts'
 export { ProfileChangesSchema, type User, UserSchema } from './schemas.ts'
 export { readOwnStats } from './stats/stats.ts'
 export { type SubscriptionDeps, subscriptionRoutes } from './subscription/routes.ts'
-export { updateProfileWithin } from './update-profile.ts'
+export { updateProfile, updateProfileWithin } from './update-profile.ts'
 export { usernameRoute } from './username-route.ts'
