@@ -1,6 +1,7 @@
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { createMetrics } from '../http/metrics.ts'
 import { hours, minutes, seconds } from '../lib/clock.ts'
+import { wantsMail } from '../modules/settings/index.ts'
 import { startTestApp, useTestApp } from '../testing/harness.ts'
 import { answerJson, startApiServer, startSmtpServer, startTcpServer } from '../testing/mail-servers.ts'
 import { createDelivery, type Delivery } from './index.ts'
@@ -24,7 +25,10 @@ const roster = await useTestApp({ config: { emailProvider: 'smtp', smtpUrl: 'smt
 function delivering(smtpUrl: string, timeout = 300) {
   const metrics = createMetrics()
   const provider = createSmtpProvider({ url: smtpUrl, from, requireTls: false, timeout })
-  const delivery = createDelivery({ ...roster.resources, metrics }, { email: provider, sms: undefined })
+  const delivery = createDelivery(
+    { ...roster.resources, metrics, wantsMail },
+    { email: provider, sms: undefined },
+  )
   const metric = async (name: string) => {
     const line = (await metrics.registry.metrics()).split('\n').find(text => text.startsWith(`${name} `))
     return line === undefined ? 0 : Number(line.slice(name.length + 1))
@@ -32,8 +36,11 @@ function delivering(smtpUrl: string, timeout = 300) {
   return { ...delivery, metric }
 }
 
-const queue = ({ outbound }: Pick<Delivery, 'outbound'>, message: MailMessage): Promise<string> =>
-  roster.resources.store.transact(trx => outbound.mail(trx, message))
+async function queue({ outbound }: Pick<Delivery, 'outbound'>, message: MailMessage): Promise<string> {
+  const id = await roster.resources.store.transact(trx => outbound.mail(trx, message))
+  if (id === undefined) throw new Error('not wanted')
+  return id
+}
 
 const row = async (id: string) => (await roster.sql('select * from messages where id = $1', [id]))[0]
 const jobsOf = (id: string) =>
@@ -60,12 +67,27 @@ describe('queueing', () => {
     let id = ''
     await expect(
       roster.resources.store.transact(async trx => {
-        id = await roster.services.outbound.mail(trx, verify('nobody@example.com'))
+        id = String(await roster.services.outbound.mail(trx, verify('nobody@example.com')))
         throw new Error('changed my mind')
       }),
     ).rejects.toThrow('changed my mind')
     expect(await row(id)).toBeUndefined()
     expect(await jobsOf(id)).toEqual([])
+  })
+
+  test('mail that a user has switched off is not sent, and notices about safety are', async () => {
+    const user = await roster.signUp()
+    const switchedOff = { 'notifications.account_changes': false }
+    await roster.put('/api/v1/users/me/settings', switchedOff, { token: user.token })
+    const about = { to: user.email, userId: user.id }
+    const send = (message: MailMessage) =>
+      roster.resources.store.transact(trx => roster.services.outbound.mail(trx, message))
+    expect(
+      await send({ ...about, template: 'username_changed', data: { new_username: 'new' } }),
+    ).toBeUndefined()
+    expect(
+      await send({ ...about, template: 'password_changed', data: { at: roster.clock.now() } }),
+    ).toBeDefined()
   })
 
   test.each([
@@ -147,7 +169,7 @@ describe('sending', () => {
     expect(await sender.recoverLost()).toBe(0)
     expect(server.received).toEqual([])
 
-    roster.clock.advance(minutes(2) + seconds(1))
+    roster.clock.advance(minutes(1) + seconds(11))
     expect(await sender.recoverLost()).toBeGreaterThanOrEqual(1)
     expect(await jobsOf(id)).toHaveLength(1)
     await sender.send(id)
@@ -310,7 +332,7 @@ describe('a provider in trouble', () => {
     })
     const provider = createResendProvider({ apiKey: 'k', from, baseUrl: api.url })
     const { outbound, sender } = createDelivery(
-      { ...roster.resources, metrics: createMetrics() },
+      { ...roster.resources, metrics: createMetrics(), wantsMail },
       { email: provider, sms: undefined },
     )
     const id = await queue({ outbound }, verify('again@example.com'))

@@ -8,18 +8,25 @@ import { createContentSeal } from './content-seal.ts'
 import { createMailRenderer } from './mail/render.ts'
 import { createDeliveryMetrics } from './metrics.ts'
 import { createOptOuts, type OptOuts } from './opt-outs.ts'
-import { createOutbound, type Outbound } from './outbound.ts'
+import { createOutbound, type Outbound, type WantsMail } from './outbound.ts'
 import { createProviders } from './providers/choose.ts'
 import { readBacklog } from './repo.ts'
 import { createSender, type Sender } from './sender.ts'
 
-export type DeliveryDeps = { config: Config; clock: Clock; log: Logger; store: Store; metrics: Metrics }
+export type DeliveryDeps = {
+  config: Config
+  clock: Clock
+  log: Logger
+  store: Store
+  metrics: Metrics
+  wantsMail: WantsMail
+}
 
 /** Everything about messages to people that one process needs. */
 export type Delivery = { outbound: Outbound; sender: Sender; composer: Composer; optOuts: OptOuts }
 
 export function createDelivery(
-  { config, clock, log, store, metrics }: DeliveryDeps,
+  { config, clock, log, store, metrics, wantsMail }: DeliveryDeps,
   providers = createProviders(config),
 ): Delivery {
   const { encryptionKey, publicUrl, emailProvider, smsProvider } = config
@@ -42,6 +49,14 @@ export function createDelivery(
   const composer = createComposer({ seal, renderer, brand })
   const optOuts = createOptOuts({ store, clock, encryptionKey })
   const sender = createSender({ store, clock, log, metrics: counts, composer, optOuts, providers })
-  const outbound = createOutbound({ clock, seal, metrics: counts, publicUrl, emailProvider, smsProvider })
+  const outbound = createOutbound({
+    clock,
+    seal,
+    metrics: counts,
+    wantsMail,
+    publicUrl,
+    emailProvider,
+    smsProvider,
+  })
   return { outbound, sender, composer, optOuts }
 }

@@ -1,4 +1,4 @@
-import type { Tx } from '../db/store.ts'
+import type { Db, Tx } from '../db/store.ts'
 import { ProblemError } from '../http/problems.ts'
 import { addTime, type Clock } from '../lib/clock.ts'
 import { uuidv7 } from '../lib/ids.ts'
@@ -37,20 +37,27 @@ export type SmsMessage<Template extends SmsTemplate = SmsTemplate> = {
 
 /**
  * The way out for messages to people. Both queue in the caller's transaction, so that a message goes out if
- * and only if the change commits, and both return the message's id. They ask nothing of a provider: a slow one
+ * and only if the change commits, and both give the message's id. They ask nothing of a provider: a slow one
  * never slows a request.
  */
 export type Outbound = {
-  /** @throws where `to` is no address that `emailKey` takes, or a link leads away from this service */
-  mail(trx: Tx, message: MailMessage): Promise<string>
+  /**
+   * @returns undefined where the user has switched off mail of this kind: nothing is sent then
+   * @throws where `to` is no address that `emailKey` takes, or a link leads away from this service
+   */
+  mail(trx: Tx, message: MailMessage): Promise<string | undefined>
   /** @throws ProblemError sms_unavailable where no provider is configured */
   sms(trx: Tx, message: SmsMessage): Promise<string>
 }
+
+/** Whether a user wants mail of a template. Notices about safety can't be switched off. */
+export type WantsMail = (db: Db, userId: string, template: MailTemplate) => Promise<boolean>
 
 export type OutboundDeps = {
   clock: Clock
   seal: ContentSeal
   metrics: DeliveryMetrics
+  wantsMail: WantsMail
   /** Every link in a mail starts with it. */
   publicUrl: string
   emailProvider: 'resend' | 'smtp' | 'mailbox'
@@ -60,13 +67,15 @@ export type OutboundDeps = {
 export function createOutbound(deps: OutboundDeps): Outbound {
   const queue = createQueue(deps)
   return {
-    mail(trx, message) {
+    async mail(trx, message) {
       if (emailKey(message.to) === null)
         throw new Error(`not an address to send mail to (${message.template})`)
       checkLinks(message, deps.publicUrl)
+      const { template, userId } = message
+      if (userId !== undefined && !(await deps.wantsMail(trx, userId, template))) return undefined
       return queue(trx, { ...message, channel: 'email', ...mailTemplates[message.template] })
     },
-    sms(trx, message) {
+    async sms(trx, message) {
       if (deps.smsProvider === 'none') throw new ProblemError('sms_unavailable')
       if (phoneKey(message.to) !== message.to) throw new Error(`not an E.164 number (${message.template})`)
       return queue(trx, { ...message, channel: 'sms', ...smsTemplates[message.template] })

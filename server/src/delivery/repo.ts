@@ -1,7 +1,7 @@
 import { type Insertable, type Selectable, sql } from 'kysely'
 import type { Db, Tx } from '../db/store.ts'
 import type { MessagesTable } from '../db/tables.ts'
-import { addTime, minutes } from '../lib/clock.ts'
+import { addTime, seconds } from '../lib/clock.ts'
 import { uuidv7Floor } from '../lib/ids.ts'
 import type { Backlog } from './metrics.ts'
 
@@ -146,13 +146,13 @@ export async function giveUp(db: Db, id: string, at: Date, reason: string): Prom
     .execute()
 }
 
-/** Messages that should have been tried a minute ago. */
+/** Messages that should have been tried a while ago. */
 export async function findOverdue(db: Db, now: Date): Promise<string[]> {
   const rows = await db
     .selectFrom('messages')
     .select('id')
     .where('state', '=', 'queued')
-    .where('next_attempt_at', '<', addTime(now, -minutes(1)))
+    .where('next_attempt_at', '<', addTime(now, -seconds(10)))
     .orderBy('next_attempt_at')
     .limit(1000)
     .execute()

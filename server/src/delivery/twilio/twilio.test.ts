@@ -60,7 +60,7 @@ async function withTwilio(answer: { status: number; body: unknown }) {
     baseUrl: api.url,
   })
   const delivery = createDelivery(
-    { ...roster.resources, metrics: createMetrics() },
+    { ...roster.resources, metrics: createMetrics(), wantsMail: async () => true },
     { email: undefined, sms: provider },
   )
   const send = async (to: string): Promise<string> => {
