@@ -36,7 +36,7 @@ async function holding(key: string, value: unknown) {
   return user
 }
 
-const valueOf = async (user: { token: string }, key: string) =>
+const valueFor = async (user: { token: string }, key: string) =>
   (await roster.get(mine, { token: user.token })).body.values[key]
 
 describe('defining', () => {
@@ -57,7 +57,7 @@ describe('defining', () => {
     expect(status).toBe(201)
     expect(body).toMatchObject({ key: 'theme', scope: 'setting', version: 1, is_public: false })
     const user = await holding('theme', 'dark')
-    expect(await valueOf(user, 'theme')).toBe('dark')
+    expect(await valueFor(user, 'theme')).toBe('dark')
     const refused = await roster.put(mine, { theme: 'pink' }, { token: user.token })
     expect(refused.body.errors).toMatchObject([{ path: '/theme', rule: 'allowed_values' }])
   })
@@ -188,7 +188,7 @@ describe('a change that stored values do not fit', () => {
       invalid: 1,
       samples: [{ user_id: user.id, value: 90, message: 'Must be at most 50.' }],
     })
-    expect(await valueOf(user, key)).toBe(90)
+    expect(await valueFor(user, key)).toBe(90)
     expect((await roster.put(mine, { [key]: 95 }, { token: user.token })).status).toBe(200)
   })
 
@@ -197,8 +197,8 @@ describe('a change that stored values do not fit', () => {
     const [high, low] = [await holding(key, 90), await holding(key, 10)]
     const change = { validation_rules: { max: 50 }, on_invalid: 'reset' }
     expect((await roster.put(`${definitions}/${key}`, change, { token })).status).toBe(200)
-    expect(await valueOf(high, key)).toBe(7)
-    expect(await valueOf(low, key)).toBe(10)
+    expect(await valueFor(high, key)).toBe(7)
+    expect(await valueFor(low, key)).toBe(10)
     const events = await roster.sql(
       `select data -> 'keys' as keys from events where user_id = $1 and type = 'user.settings_updated'`,
       [high.id],
@@ -212,7 +212,7 @@ describe('a change that stored values do not fit', () => {
     const user = await holding(key, 90)
     const change = { validation_rules: { max: 50 }, on_invalid: 'keep' }
     expect((await roster.put(`${definitions}/${key}`, change, { token })).status).toBe(200)
-    expect(await valueOf(user, key)).toBe(90)
+    expect(await valueFor(user, key)).toBe(90)
     expect((await roster.put(mine, { 'ui.theme': 'dark' }, { token: user.token })).status).toBe(200)
     expect((await roster.put(mine, { [key]: 91 }, { token: user.token })).status).toBe(422)
   })
@@ -277,13 +277,13 @@ describe('removing', () => {
       invalid: 1,
     })
     expect((await roster.delete(`${definitions}/${key}?on_invalid=keep`, { token })).status).toBe(204)
-    expect(await valueOf(user, key)).toBeUndefined()
+    expect(await valueFor(user, key)).toBeUndefined()
     expect((await roster.put(mine, { [key]: 6 }, { token: user.token })).body.errors).toMatchObject([
       { code: 'unknown_key' },
     ])
     const again = { key, setting_type: 'integer', description: 'Back' }
     expect((await roster.post(definitions, again, { token })).body.version).toBe(2)
-    expect(await valueOf(user, key)).toBe(5)
+    expect(await valueFor(user, key)).toBe(5)
     expect((await roster.delete(`${definitions}/${key}?on_invalid=reset`, { token })).status).toBe(204)
     expect(await roster.sql('select from user_settings where value_by_key ? $1', [key])).toHaveLength(0)
   })
