@@ -27,6 +27,8 @@ export type AppDeps = Resources & {
   phase: () => Phase
   /** What the service can do without, by what proves that it answers. */
   helpers?: Readonly<Record<string, Probe>>
+  /** For a test: compiles every schema at the start. */
+  eagerSchemas?: boolean
   /** For tests: makes undeclared replies fail, and tells of each. */
   onUndeclaredResponse?: OnUndeclared
 }
@@ -41,10 +43,11 @@ export async function buildApp(deps: AppDeps): Promise<App> {
     metrics,
     version,
     ...(deps.redis && { rateLimitStore: createSharedRateLimitStore(deps.redis) }),
+    ...(deps.eagerSchemas && { eagerSchemas: true }),
     ...(deps.onUndeclaredResponse && { onUndeclaredResponse: deps.onUndeclaredResponse }),
   })
   await app.register(cookie, { hook: false })
-  addGuard(app, services.authenticator.authenticate)
+  addGuard(app, services.authenticator.authenticate, clock)
 
   const browserMode = createBrowserMode(app, config)
   const replyWithTokens = createTokensReply({ users: services.users, browserMode })

@@ -40,6 +40,8 @@ export type ServerOptions = {
   version: string
   /** Where request counts are kept; by default in this process. */
   rateLimitStore?: RateLimitStore
+  /** For a test: compiles every schema at the start, so that a broken one can't hide until it is used. */
+  eagerSchemas?: boolean
   /** For tests: makes undeclared replies fail, and tells of each. */
   onUndeclaredResponse?: OnUndeclared
 }
@@ -98,7 +100,7 @@ export function createServer(options: ServerOptions): App {
   })
   app.addSchema(ProblemSchema)
   installStrictJson(app)
-  installValidation(app, { eager: strict })
+  installValidation(app, { eager: options.eagerSchemas ?? false })
 
   app.setErrorHandler((error, request, reply) => {
     const problem = strict && error instanceof UndeclaredResponseError ? reveal(error) : toProblem(error)
