@@ -18,7 +18,7 @@ export const isFirstMember = (): boolean => cluster.worker === undefined || clus
 
 /** Lets go of the primary, which would otherwise keep this process alive. */
 export function leaveGroup(): void {
-  if (cluster.isWorker) process.disconnect()
+  if (cluster.isWorker) process.disconnect?.()
 }
 
 export type GroupOptions = {

@@ -1,0 +1,6 @@
+export { applyEvent } from './apply-event.ts'
+export { httpSource, passwordTokens, type TokenSource } from './http-source.ts'
+export { createReplicaTables, type PostgresPool, postgresStore } from './postgres-store.ts'
+export { type Follower, followRabbitMq, type RabbitMqOptions } from './rabbitmq.ts'
+export { createReplica, type Progress, type Replica, type ReplicaOptions } from './replica.ts'
+export * from './types.ts'

@@ -1,0 +1,106 @@
+import { Connection, ConsumerStatus } from 'rabbitmq-client'
+import type { Replica } from './replica.ts'
+import { PositionGone, type RosterEvent } from './types.ts'
+
+export type RabbitMqOptions = {
+  url: string
+  /** Durable queue of this service alone; made, and bound to every event, where it is missing. */
+  queue: string
+  log?: (message: string, error?: unknown) => void
+}
+
+export type Follower = {
+  /** Stops taking messages; those under way go back to the queue unless they were applied. */
+  stop(): Promise<void>
+}
+
+type Held = { event: RosterEvent; settle: (status: ConsumerStatus) => void }
+
+const prefetch = 500
+/** Milliseconds for which an event that comes too early waits for those before it. */
+const gapPatience = 500
+/** Milliseconds of silence after which the feed is asked whether it is really quiet. */
+const checkEvery = 30_000
+
+/**
+ * Keeps a replica in step from RabbitMQ. Messages come in each user's order, but not in that of all: those that
+ * come early are held. What does not come at all (a queue that was deleted, a message that was thrown away) is
+ * read from the feed. A message is acknowledged when it is applied and committed.
+ */
+export async function followRabbitMq(replica: Replica, options: RabbitMqOptions): Promise<Follower> {
+  const { log = () => undefined } = options
+  const held: Held[] = []
+  let isStopped = false
+  let wake = () => {}
+  const connection = new Connection({ url: options.url, retryLow: 200, retryHigh: 5000 })
+  connection.on('error', error => log('RabbitMQ', error))
+  const consumer = connection.createConsumer(
+    {
+      queue: options.queue,
+      queueOptions: { durable: true },
+      exchanges: [{ exchange: 'user.events', type: 'topic', durable: true }],
+      queueBindings: [{ exchange: 'user.events', routingKey: '#' }],
+      qos: { prefetchCount: prefetch },
+    },
+    message =>
+      new Promise(settle => {
+        held.push({ event: message.body, settle })
+        wake()
+      }),
+  )
+  consumer.on('error', error => log('RabbitMQ', error))
+
+  /** Applies what is next. Returns whether an event is missing before one that is here. */
+  async function applyHeld(): Promise<boolean> {
+    const { position, gap } = await replica.apply(held.map(({ event }) => event))
+    for (const { settle } of held.filter(({ event }) => event.sequence <= position))
+      settle(ConsumerStatus.ACK)
+    held.splice(0, held.length, ...held.filter(({ event }) => event.sequence > position))
+    return gap
+  }
+
+  async function run(): Promise<void> {
+    let gapSince: number | undefined
+    let checkedAt = Number.NEGATIVE_INFINITY
+    while (!isStopped) {
+      try {
+        const now = performance.now()
+        const isStuck = gapSince !== undefined && now - gapSince > gapPatience
+        if (isStuck || now - checkedAt > checkEvery || held.length >= prefetch) {
+          await replica.catchUp()
+          checkedAt = performance.now()
+        }
+        const gap = await applyHeld()
+        gapSince = gap ? (gapSince ?? now) : undefined
+        if (held.length === 0 || gap) await pause(gap ? 100 : 1000)
+      } catch (error) {
+        if (error instanceof PositionGone) checkedAt = Number.NEGATIVE_INFINITY
+        log('applying events failed; trying again', error)
+        await pause(1000)
+      }
+    }
+  }
+
+  function pause(milliseconds: number): Promise<void> {
+    return new Promise(resolve => {
+      const timer = setTimeout(resolve, milliseconds)
+      wake = () => {
+        clearTimeout(timer)
+        // A moment more, so that one transaction takes many messages.
+        setTimeout(resolve, 5)
+      }
+    })
+  }
+
+  const running = run()
+  return {
+    async stop() {
+      isStopped = true
+      wake()
+      await running
+      for (const { settle } of held.splice(0)) settle(ConsumerStatus.REQUEUE)
+      await consumer.close()
+      await connection.close()
+    },
+  }
+}
