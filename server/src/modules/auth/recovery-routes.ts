@@ -128,7 +128,8 @@ function verificationRoutes(app: App, deps: RecoveryDeps): void {
       response: { 200: ref(UserSchema), ...problemResponses('invalid_link', 'invalid_code', 'otp_cooldown') },
     },
     async handler(request) {
-      return deps.users.read(await verifyEmail(deps, originOf(request), request.principal, request.body))
+      const { userId } = await verifyEmail(deps, originOf(request), request.principal, request.body)
+      return deps.users.read(userId)
     },
   })
 }

@@ -75,7 +75,7 @@ export type EmailProof = { token?: string | undefined; code?: string | undefined
  * account has the mailbox, but nothing says that they made the account: somebody else may have registered
  * with their address and kept a password and sessions for later. Those end, and a reset mail lets the owner of
  * the mailbox choose a password (“pre-hijacking”, Sudhodanan and Paverd, 2022).
- * @returns the user's id
+ * @returns the user's id, and whether their credentials ended with it
  * @throws ProblemError invalid_link, invalid_code, otp_cooldown (told to the signed-in only)
  */
 export async function verifyEmail(
@@ -83,36 +83,37 @@ export async function verifyEmail(
   origin: Origin,
   principal: Principal | undefined,
   proof: EmailProof,
-): Promise<string> {
+): Promise<Verified> {
   if (proof.token !== undefined) return verifyByLink(deps, origin, principal, proof.token)
-  const userId = await verifyByCode(deps, origin, principal, proof)
-  if (userId === undefined) throw new ProblemError('invalid_code')
-  return userId
+  const verified = await verifyByCode(deps, origin, principal, proof)
+  if (verified === undefined) throw new ProblemError('invalid_code')
+  return verified
 }
+
+export type Verified = { userId: string; handedOver: boolean }
 
 function verifyByLink(
   deps: VerifyEmailDeps,
   origin: Origin,
   principal: Principal | undefined,
   token: string,
-): Promise<string> {
+): Promise<Verified> {
   return deps.store.transact(async trx => {
     const at = deps.clock.now()
     const proof = await deps.verification.consumeLink(trx, at, { purpose: 'EMAIL_VERIFICATION', token })
     const user = await lockUser(trx, proof.userId)
     if (!user?.is_active || user.email_key !== proof.target) throw new ProblemError('invalid_link')
-    await confirm(deps, trx, at, origin, user, isOwner(proof.data, user, principal))
-    return user.id
+    return confirm(deps, trx, at, origin, user, isOwner(proof.data, user, principal))
   })
 }
 
-/** The user's id; undefined for a wrong code, after the transaction that counts it. */
+/** Undefined for a wrong code, after the transaction that counts it. */
 async function verifyByCode(
   deps: VerifyEmailDeps,
   origin: Origin,
   principal: Principal | undefined,
   { code = '', email }: EmailProof,
-): Promise<string | undefined> {
+): Promise<Verified | undefined> {
   const userId =
     principal?.userId ?? (email && (await findActiveByEmail(deps.store.db, emailKey(email) ?? ''))?.id)
   if (!userId) return undefined
@@ -124,8 +125,7 @@ async function verifyByCode(
       const guess = { purpose: 'EMAIL_VERIFICATION', userId, target: user.email_key, code } as const
       const outcome = await deps.verification.consumeCode(trx, at, guess)
       if (!outcome.valid) return undefined
-      await confirm(deps, trx, at, origin, user, isOwner(outcome.data, user, principal))
-      return userId
+      return confirm(deps, trx, at, origin, user, isOwner(outcome.data, user, principal))
     })
   } catch (error) {
     // A cool-down would tell strangers that there is an account.
@@ -147,11 +147,13 @@ async function confirm(
   origin: Origin,
   user: LockedUser,
   byOwner: boolean,
-): Promise<void> {
-  if (!byOwner && !user.email_verified_at) await handOver(deps, trx, at, origin, user)
+): Promise<Verified> {
+  const handedOver = !byOwner && !user.email_verified_at
+  if (handedOver) await handOver(deps, trx, at, origin, user)
   await setEmailVerified(trx, at, origin, user)
   await deps.verification.cancel(trx, user.id, ['EMAIL_VERIFICATION'])
   await deps.store.announce(trx, { kind: 'user', id: user.id })
+  return { userId: user.id, handedOver }
 }
 
 /** Takes an account from whoever made it, for the owner of its address. */

@@ -20,6 +20,7 @@ export async function noteDevice(
     hash: sha256(`${device.userId} ${mark}`),
     at,
     refreshBefore: addTime(at, -days(1)),
+    forgetBefore: addTime(at, -days(400)),
   })
 }
 

@@ -139,15 +139,21 @@ export async function listSessions(db: Db, userId: string, now: Date): Promise<S
     .execute()
 }
 
-/** Keeps a device. True where it is new to a user who has others. */
+/**
+ * Keeps a device, and forgets those of the same user that were last seen before `forgetBefore`.
+ * True where it is new, or would have been forgotten, and the user has others.
+ */
 export async function rememberDevice(
   trx: Tx,
-  device: { userId: string; hash: Buffer; at: Date; refreshBefore: Date },
+  device: { userId: string; hash: Buffer; at: Date; refreshBefore: Date; forgetBefore: Date },
 ): Promise<boolean> {
-  const { userId, hash, at } = device
+  const { userId, hash, at, forgetBefore } = device
   const { rows } = await sql<{ tell: boolean }>`
-    with others as (
-      select from known_devices where user_id = ${userId} limit 1
+    with known as (
+      select device_hash, last_seen_at from known_devices where user_id = ${userId}
+    ), forgotten as (
+      delete from known_devices
+      where user_id = ${userId} and device_hash <> ${hash} and last_seen_at < ${forgetBefore}
     ), kept as (
       insert into known_devices as k (user_id, device_hash, first_seen_at, last_seen_at)
       values (${userId}, ${hash}, ${at}, ${at})
@@ -155,7 +161,9 @@ export async function rememberDevice(
         where k.last_seen_at < ${device.refreshBefore}
       returning (xmax = 0) as is_new
     )
-    select is_new and exists (select from others) as tell from kept`.execute(trx)
+    select (is_new or exists (select from known where device_hash = ${hash} and last_seen_at < ${forgetBefore}))
+      and exists (select from known where device_hash <> ${hash}) as tell
+    from kept`.execute(trx)
   return rows[0]?.tell ?? false
 }
 
@@ -167,11 +175,6 @@ export async function listDevices(db: Db, userId: string) {
     .where('user_id', '=', userId)
     .orderBy('first_seen_at')
     .execute()
-}
-
-/** Forgets devices that nobody signed in from since `before`. */
-export async function deleteForgottenDevices(db: Db, before: Date): Promise<void> {
-  await db.deleteFrom('known_devices').where('last_seen_at', '<', before).execute()
 }
 
 /** Moves `last_used_at` forward for many sessions at once, rows locked in one order. */

@@ -90,9 +90,6 @@ export type Sessions = {
   cleanUp(): Promise<number>
 }
 
-/** Milliseconds after which a device that nobody signed in from is forgotten. */
-const deviceMemory = days(400)
-
 /** For so long a replaced refresh token still gets its successor: two tabs, or a reply that got lost. */
 const grace = seconds(10)
 
@@ -245,7 +242,6 @@ export function createSessions(deps: {
       endWithin(trx, at, origin, { userId, only: sessionId, reason }),
     async cleanUp() {
       const before = addTime(clock.now(), -days(1))
-      await repo.deleteForgottenDevices(store.db, addTime(before, -deviceMemory))
       // Revocation comes any time after creation; expiry at the earliest a refresh lifetime after it.
       const newestPossible = uuidv7(before)
       let deleted = 0

@@ -1,3 +1,4 @@
+import type { Proof } from '../../verification/index.ts'
 import { renderPage } from './html.ts'
 import type { LinkPage } from './link-pages.ts'
 
@@ -9,6 +10,7 @@ export function renderForm(
   page: LinkPage,
   { brandName }: { brandName: string },
   secret: string,
+  proof: Proof | undefined,
   attempt?: { form: Form; errors: readonly string[] },
 ): string {
   const fields = page.fields.map(field => {
@@ -18,7 +20,7 @@ export function renderForm(
   return renderPage({
     brandName,
     title: page.title,
-    text: page.text,
+    text: page.text(proof),
     ...(attempt && { errors: attempt.errors }),
     form: { action: page.path, hidden: { [page.secret]: secret }, fields, button: page.button },
   })

@@ -1,13 +1,15 @@
 import type { Origin } from '../../audit/index.ts'
-import type { LinkPurpose } from '../../verification/index.ts'
+import type { LinkPurpose, Proof } from '../../verification/index.ts'
 import { restoreOwnAccount } from '../delete-account.ts'
-import { type NewAdministrator, setUpAdministrator } from '../first-administrator.ts'
+import { setUpAdministrator } from '../first-administrator.ts'
 import { setPasswordByLink } from '../reset-password.ts'
 import type { AuthDeps } from '../routes.ts'
 import { undoEmailChange } from '../undo-email-change.ts'
 import { verifyEmail } from '../verify-email.ts'
 import type { Form } from './forms.ts'
 import type { Field } from './html.ts'
+
+type Done = { title: string; text: string }
 
 /** One page that a link opens: what it asks, what its form does, and what it says then. */
 export type LinkPage = {
@@ -18,11 +20,11 @@ export type LinkPage = {
   purpose: LinkPurpose | undefined
   rateLimit: 'password' | 'verification' | 'setup'
   title: string
-  text: string
+  text(proof: Proof | undefined): string
   fields: readonly Field[]
   button: string
-  submit(deps: AuthDeps, origin: Origin, secret: string, form: Form): Promise<unknown>
-  done: { title: string; text: string }
+  /** Does it, and says so. */
+  submit(deps: AuthDeps, origin: Origin, secret: string, form: Form): Promise<Done>
 }
 
 const newPassword: Field = {
@@ -32,7 +34,10 @@ const newPassword: Field = {
   autocomplete: 'new-password',
 }
 
-const signInAgain = 'You can sign in with your new password now. You were signed out everywhere else.'
+const passwordChanged: Done = {
+  title: 'Password changed',
+  text: 'You can sign in with your new password now. You were signed out everywhere else.',
+}
 
 export const linkPages: readonly LinkPage[] = [
   {
@@ -41,13 +46,16 @@ export const linkPages: readonly LinkPage[] = [
     purpose: 'EMAIL_VERIFICATION',
     rateLimit: 'verification',
     title: 'Confirm your e-mail address',
-    text: 'Confirm that this address is yours. If you did not create an account, close this page instead.',
+    text: proof =>
+      proof?.data.asker === 'anyone'
+        ? 'Confirm that this address is yours. We can’t tell whether it was you who created the account, so every device is signed out, and you choose a new password by a second mail.'
+        : 'Confirm that this address is yours. If you did not create an account, close this page instead.',
     fields: [],
     button: 'Confirm address',
-    submit: (deps, origin, token) => verifyEmail(deps, origin, undefined, { token }),
-    done: {
-      title: 'Address confirmed',
-      text: 'Thank you. If we could not be sure that you created the account yourself, a mail to choose a password is on its way.',
+    async submit(deps, origin, token) {
+      const { handedOver } = await verifyEmail(deps, origin, undefined, { token })
+      const next = handedOver ? 'A mail to choose a password is on its way.' : 'Thank you.'
+      return { title: 'Address confirmed', text: next }
     },
   },
   {
@@ -56,12 +64,13 @@ export const linkPages: readonly LinkPage[] = [
     purpose: 'PASSWORD_RESET',
     rateLimit: 'password',
     title: 'Choose a new password',
-    text: 'You will be signed out on every device.',
+    text: () => 'You will be signed out on every device.',
     fields: [newPassword],
     button: 'Set password',
-    submit: (deps, origin, token, form) =>
-      setPasswordByLink(deps, origin, 'PASSWORD_RESET', { token, new_password: form.new_password ?? '' }),
-    done: { title: 'Password changed', text: signInAgain },
+    async submit(deps, origin, token, { new_password = '' }) {
+      await setPasswordByLink(deps, origin, 'PASSWORD_RESET', { token, new_password })
+      return passwordChanged
+    },
   },
   {
     path: '/undo-email-change',
@@ -69,12 +78,14 @@ export const linkPages: readonly LinkPage[] = [
     purpose: 'EMAIL_UNDO',
     rateLimit: 'password',
     title: 'Restore your e-mail address',
-    text: 'This gives your account its former address back and signs out every device. Choose a new password, since somebody else may know the old one.',
+    text: () =>
+      'This gives your account its former address back and signs out every device. Choose a new password, since somebody else may know the old one.',
     fields: [newPassword],
     button: 'Restore address',
-    submit: (deps, origin, token, form) =>
-      undoEmailChange(deps, origin, { token, new_password: form.new_password ?? '' }),
-    done: { title: 'Address restored', text: signInAgain },
+    async submit(deps, origin, token, { new_password = '' }) {
+      const { email } = await undoEmailChange(deps, origin, { token, new_password })
+      return { title: 'Address restored', text: `${email} is your address again. ${passwordChanged.text}` }
+    },
   },
   {
     path: '/restore-account',
@@ -82,11 +93,13 @@ export const linkPages: readonly LinkPage[] = [
     purpose: 'ACCOUNT_RESTORE',
     rateLimit: 'verification',
     title: 'Restore your account',
-    text: 'Your account and everything in it comes back as it was.',
+    text: () => 'Your account and everything in it comes back as it was.',
     fields: [],
     button: 'Restore account',
-    submit: (deps, origin, token) => restoreOwnAccount(deps, origin, token),
-    done: { title: 'Account restored', text: 'Welcome back. You can sign in again.' },
+    async submit(deps, origin, token) {
+      await restoreOwnAccount(deps, origin, token)
+      return { title: 'Account restored', text: 'Welcome back. You can sign in again.' }
+    },
   },
   {
     path: '/accept-invitation',
@@ -94,12 +107,13 @@ export const linkPages: readonly LinkPage[] = [
     purpose: 'INVITATION',
     rateLimit: 'password',
     title: 'Accept the invitation',
-    text: 'Choose a password for your account.',
+    text: () => 'Choose a password for your account.',
     fields: [newPassword],
     button: 'Set password',
-    submit: (deps, origin, token, form) =>
-      setPasswordByLink(deps, origin, 'INVITATION', { token, new_password: form.new_password ?? '' }),
-    done: { title: 'Welcome', text: 'Your account is ready. You can sign in with your new password.' },
+    async submit(deps, origin, token, { new_password = '' }) {
+      await setPasswordByLink(deps, origin, 'INVITATION', { token, new_password })
+      return { title: 'Welcome', text: 'Your account is ready. You can sign in with your new password.' }
+    },
   },
   {
     path: '/setup',
@@ -107,15 +121,15 @@ export const linkPages: readonly LinkPage[] = [
     purpose: undefined,
     rateLimit: 'setup',
     title: 'Create the first administrator',
-    text: 'The set-up code works once. After that, administrators are made by administrators.',
+    text: () => 'The set-up code works once. After that, administrators are made by administrators.',
     fields: [
       { name: 'email', label: 'E-mail address', type: 'email', autocomplete: 'username' },
       { name: 'password', label: 'Password', type: 'password', autocomplete: 'new-password' },
     ],
     button: 'Create administrator',
-    submit: (deps, origin, code, form) => setUpAdministrator(deps, origin, code, administrator(form)),
-    done: { title: 'Administrator created', text: 'You can sign in now.' },
+    async submit(deps, origin, code, { email = '', password = '' }) {
+      await setUpAdministrator(deps, origin, code, { email, password })
+      return { title: 'Administrator created', text: 'You can sign in now.' }
+    },
   },
 ]
-
-const administrator = ({ email = '', password = '' }: Form): NewAdministrator => ({ email, password })

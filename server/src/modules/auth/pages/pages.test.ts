@@ -174,3 +174,16 @@ test('the style sheet is a file of this service, without anything from elsewhere
   expect(text).toContain('prefers-color-scheme: dark')
   expect(text).not.toContain('url(')
 })
+
+test('a page to prove an address says what will become of a password that the reader may not have set', async () => {
+  const user = await roster.signUp()
+  const { link: own } = await lastSent(roster, user.email, 'verify_email')
+  await roster.post(`${auth}/verify-email-request`, { email: user.email })
+  await roster.runJobs()
+  const { link: asked } = await lastSent(roster, user.email, 'verify_email')
+  expect((await roster.get(pathOf(own))).text).not.toContain('every device is signed out')
+  expect((await roster.get(pathOf(asked))).text).toContain('every device is signed out')
+  const done = await submit('/verify-email', { token: tokenOf(asked) })
+  expect(done.text).toContain('A mail to choose a password is on its way.')
+  await lastSent(roster, user.email, 'password_reset')
+})

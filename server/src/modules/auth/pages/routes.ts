@@ -51,31 +51,31 @@ function styleRoute(pages: App): void {
 }
 
 function pageRoutes(pages: App, deps: PagesDeps, page: LinkPage): void {
-  pages.get(page.path, { ...hidden, config: { access: 'public' } }, async (request, reply) => {
-    const secret = single(request.query, page.secret)
-    const isDead =
-      page.purpose !== undefined && !(await deps.verification.findLink(deps.store.db, page.purpose, secret))
-    return isDead ? sendDeadLink(reply, deps) : sendPage(reply, renderForm(page, deps, secret))
+  const { path, purpose, rateLimit } = page
+  const find = async (secret: string) =>
+    purpose === undefined ? undefined : deps.verification.findLink(deps.store.db, purpose, secret)
+
+  pages.get(path, { ...hidden, config: { access: 'public' } }, async (request, reply) => {
+    const secret = singles(request.query)[page.secret] ?? ''
+    const proof = await find(secret)
+    if (purpose !== undefined && proof === undefined) return sendDeadLink(reply, deps)
+    return sendPage(reply, renderForm(page, deps, secret, proof))
   })
 
-  pages.post(
-    page.path,
-    { ...hidden, config: { access: 'public', rateLimit: page.rateLimit } },
-    async (request, reply) => {
-      const form = singles(request.body)
-      const secret = form[page.secret] ?? ''
-      try {
-        await page.submit(deps, originOf(request), secret, form)
-      } catch (error) {
-        const problem = toProblem(error)
-        if (problem.code === 'invalid_link') return sendDeadLink(reply, deps)
-        if (problem.status >= 500) throw error
-        const retry = renderForm(page, deps, secret, { form, errors: messagesOf(problem) })
-        return sendPage(reply.code(problem.status).headers(headersOf(problem)), retry)
-      }
-      return sendPage(reply, renderPage({ brandName: deps.brandName, ...page.done }))
-    },
-  )
+  pages.post(path, { ...hidden, config: { access: 'public', rateLimit } }, async (request, reply) => {
+    const form = singles(request.body)
+    const secret = form[page.secret] ?? ''
+    try {
+      const done = await page.submit(deps, originOf(request), secret, form)
+      return sendPage(reply, renderPage({ brandName: deps.brandName, ...done }))
+    } catch (error) {
+      const problem = toProblem(error)
+      if (problem.code === 'invalid_link') return sendDeadLink(reply, deps)
+      if (problem.status >= 500) throw error
+      const retry = renderForm(page, deps, secret, await find(secret), { form, errors: messagesOf(problem) })
+      return sendPage(reply.code(problem.status).headers(headersOf(problem)), retry)
+    }
+  })
 }
 
 const sendDeadLink = (reply: FastifyReply, { brandName }: PagesDeps): FastifyReply =>
@@ -106,11 +106,7 @@ const messagesOf = ({ errors, detail, title }: ProblemError): string[] =>
 
 const capitalised = (text: string): string => text.slice(0, 1).toUpperCase() + text.slice(1)
 
-/** A parameter that came once; nothing where it is missing or came more often. */
-function single(query: unknown, name: string): string {
-  return singles(query)[name] ?? ''
-}
-
+/** What came once; nothing of what came more often. */
 function singles(values: unknown): Form {
   // Both a query string and a form come from parseQueryString().
   const query = (values ?? {}) as Query
