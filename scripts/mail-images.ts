@@ -37,7 +37,7 @@ const renderer = createMailRenderer({
 
 await mkdir(folder, { recursive: true })
 const browser = await chromium.launch({
-  executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', // biome-ignore lint/style/noProcessEnv: where the machine's browser is
+  executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
   args: [
     '--no-sandbox',
     '--disable-gpu',
