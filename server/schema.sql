@@ -113,10 +113,14 @@ comment on column code_quotas.sent is 'When codes and links went there in the la
 
 create table encryption_keys (
   id integer generated always as identity not null,
+  purpose text not null,
   key_sealed bytea not null,
   created_at timestamp with time zone not null,
+  constraint encryption_keys__purpose CHECK ((purpose = ANY (ARRAY['root'::text, 'data'::text]))),
   constraint encryption_keys_pkey PRIMARY KEY (id)
 );
+CREATE UNIQUE INDEX encryption_keys__one_root ON public.encryption_keys USING btree (purpose) WHERE (purpose = 'root'::text);
+comment on column encryption_keys.purpose is 'root: all other keys are derived from it, so it stays. data: the newest seals, older ones open what they sealed';
 
 create table event_head (
   only_row boolean not null default true,

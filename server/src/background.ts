@@ -2,6 +2,8 @@ import { deliveryJobs } from './delivery/index.ts'
 import type { Job } from './jobs/worker.ts'
 import { administrationJobs } from './modules/administration/index.ts'
 import { authJobs } from './modules/auth/index.ts'
+import { factorJobs } from './modules/factors/index.ts'
+import { lockoutJobs } from './modules/lockout/index.ts'
 import { sessionJobs } from './modules/sessions/index.ts'
 import { settingsJobs } from './modules/settings/index.ts'
 import { userJobs } from './modules/users/index.ts'
@@ -14,6 +16,8 @@ export const backgroundJobs = (services: Services): Job[] => [
   ...userJobs(services),
   ...settingsJobs({ ...services, definitions: services.settings.definitions }),
   ...verificationJobs(services),
+  ...lockoutJobs(services),
+  ...factorJobs(services),
   ...sessionJobs(services),
   ...authJobs(services),
   ...administrationJobs(services),

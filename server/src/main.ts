@@ -9,6 +9,7 @@ import { waitForDatabase } from './db/connect.ts'
 import { migrate } from './db/migrate.ts'
 import { createNews } from './db/news.ts'
 import { createPool, createStore } from './db/store.ts'
+import { openVault } from './encryption/index.ts'
 import { createPasswordHasher } from './hashing/pool.ts'
 import { createLogger } from './http/logger.ts'
 import { createMetrics } from './http/metrics.ts'
@@ -77,7 +78,8 @@ async function open(config: Config, log: Logger, opened: AsyncDisposableStack): 
       ? undefined
       : connectRedis({ url: config.redisUrl, log: line => log.warn(line) })
   opened.defer(async () => redis?.stop())
-  const resources = { config, clock, log, store, news, hasher, metrics, ...(redis && { redis }) }
+  const vault = await openVault({ store, news, clock, ...config })
+  const resources = { config, clock, log, store, news, hasher, metrics, vault, ...(redis && { redis }) }
   const services = createServices(resources)
   await news.start()
   await services.keys.start()

@@ -11,10 +11,12 @@ import {
   exportMessages,
   type Outbound,
 } from './delivery/index.ts'
+import type { Vault } from './encryption/index.ts'
 import type { PasswordHasher } from './hashing/pool.ts'
 import type { Metrics } from './http/metrics.ts'
 import type { Clock } from './lib/clock.ts'
 import { deriveKey } from './lib/secrets.ts'
+import { adminRole } from './modules/access/index.ts'
 import type { AdministrationDeps } from './modules/administration/index.ts'
 import {
   type AuditDeps,
@@ -29,6 +31,8 @@ import {
   createEmailChangeCounter,
 } from './modules/auth/index.ts'
 import { createEvents, type Events, eraseFromEvents, exportEvents } from './modules/events/index.ts'
+import { createFactors, createPasskeys, type Factors, type Passkeys } from './modules/factors/index.ts'
+import { createLockout, type Lockout } from './modules/lockout/index.ts'
 import {
   type ActivityLog,
   type Authenticator,
@@ -68,6 +72,7 @@ export type Resources = {
   news: News
   hasher: PasswordHasher
   metrics: Metrics
+  vault: Vault
   redis?: RedisClient
 }
 
@@ -92,18 +97,17 @@ export type Services = AdministratorDeps &
     delivery: Delivery
     events: Events
     outbound: Outbound
+    vault: Vault
+    factors: Factors
+    passkeys: Passkeys
+    lockout: Lockout
+    requireVerifiedEmail: boolean
   }
 
-export function createServices({
-  config,
-  clock,
-  log,
-  store,
-  news,
-  hasher,
-  metrics,
-  redis,
-}: Resources): Services {
+export function createServices(resources: Resources): Services {
+  const { clock, log, store, news, hasher, metrics, vault, redis } = resources
+  // Every key is derived from the root, which stays when ENCRYPTION_KEY changes.
+  const config = { ...resources.config, encryptionKey: vault.root }
   const tokens = {
     issuer: config.publicUrl,
     audience: config.publicUrl,
@@ -124,7 +128,15 @@ export function createServices({
     written: users.forget,
     log: (message, error) => log.warn({ err: error }, message),
   })
-  const authenticator = createAuthenticator({ store, news, keys, clock, tokens, activity })
+  const authenticator = createAuthenticator({
+    store,
+    news,
+    keys,
+    clock,
+    tokens,
+    activity,
+    mfaExemptRole: config.environment === 'development' ? adminRole : undefined,
+  })
   const delivery = createDelivery({ config, clock, log, store, metrics, wantsMail })
   const sessions = createSessions({
     store,
@@ -144,6 +156,20 @@ export function createServices({
     publicUrl: config.publicUrl,
     count: createCodeCounter(metrics.registry),
   })
+  const lockout = createLockout({
+    store,
+    clock,
+    key: deriveKey(config.encryptionKey, 'failed attempts'),
+    addressLimit: config.environment === 'development' ? 1000 : 100,
+  })
+  const factors = createFactors({
+    store,
+    vault,
+    verification,
+    outbound: delivery.outbound,
+    issuer: config.brandName,
+  })
+  const passkeys = createPasskeys({ store, clock, ...config, rpName: config.brandName })
   const auditKey = deriveKey(config.encryptionKey, 'audit seals')
   const headFile = path.join(config.dataDir, headFileName)
   return {
@@ -163,7 +189,7 @@ export function createServices({
       exportMessages,
       exportEvents,
     ],
-    unlockers: [],
+    unlockers: [(trx, _at, user) => lockout.unlock(trx, user.id)],
     eraseAfterDays: config.eraseAfterDays,
     sealer: createSealer({ store, clock, auditKey, headFile, log }),
     keys,
@@ -179,5 +205,10 @@ export function createServices({
     delivery,
     events: createEvents({ config, store, clock, log, registry: metrics.registry, version }),
     outbound: delivery.outbound,
+    vault,
+    factors,
+    passkeys,
+    lockout,
+    requireVerifiedEmail: config.requireVerifiedEmail,
   }
 }

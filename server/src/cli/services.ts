@@ -2,6 +2,7 @@ import { pino } from 'pino'
 import { migrate } from '../db/migrate.ts'
 import { createNews } from '../db/news.ts'
 import { createStore } from '../db/store.ts'
+import { openVault } from '../encryption/index.ts'
 import { createPasswordHasher } from '../hashing/pool.ts'
 import { createLogger } from '../http/logger.ts'
 import { createMetrics } from '../http/metrics.ts'
@@ -24,9 +25,10 @@ export async function withServices<T>(io: Io, use: (services: Services) => Promi
     const log = createLogger({ logLevel: 'warn' }, pino.destination({ dest: 2, sync: true }))
     const hasher = createPasswordHasher({ workers: 1 })
     try {
-      return await use(
-        createServices({ config, clock: systemClock, log, store, news, hasher, metrics: createMetrics() }),
-      )
+      const clock = systemClock
+      const vault = await openVault({ store, news, clock, ...config })
+      const metrics = createMetrics()
+      return await use(createServices({ config, clock, log, store, news, hasher, metrics, vault }))
     } finally {
       await hasher.stop()
     }

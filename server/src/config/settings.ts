@@ -187,6 +187,14 @@ export const settings = {
     rule: 'Random, and the same in every process.',
     check: checkEncryptionKey,
   }),
+  ENCRYPTION_KEY_PREVIOUS: optional({
+    key: 'previousEncryptionKey',
+    group: 'Secrets and tokens',
+    ...key256,
+    secret: 'all',
+    about:
+      'The ENCRYPTION_KEY before the present one, until `roster keys rotate --encryption` has put the present one in its place everywhere.',
+  }),
   JWT_ALGORITHM: required({
     key: 'jwtAlgorithm',
     group: 'Secrets and tokens',

@@ -28,6 +28,13 @@ export type Database = {
   code_quotas: CodeQuotasTable
   name_holds: NameHoldsTable
   known_devices: KnownDevicesTable
+  second_factors: SecondFactorsTable
+  recovery_codes: RecoveryCodesTable
+  passkeys: PasskeysTable
+  passkey_challenges: PasskeyChallengesTable
+  sign_ins: SignInsTable
+  attempt_limits: AttemptLimitsTable
+  encryption_keys: EncryptionKeysTable
   messages: MessagesTable
   sms_opt_outs: SmsOptOutsTable
   user_profiles: UserProfilesTable
@@ -113,6 +120,7 @@ export type SessionsTable = {
   assurance_level: string
   authentication_methods: string[]
   authenticated_at: Timestamp
+  second_factor_at: Timestamp | null
   refresh_generation: Generated<number>
   refresh_hash: Buffer
   refresh_rotations: Generated<Date[]>
@@ -369,4 +377,66 @@ export type SettingDryRunsTable = {
   started_by: string | null
   updated_at: Timestamp
   finished_at: Timestamp | null
+}
+
+export type SecondFactorsTable = {
+  user_id: string
+  method: 'totp' | 'sms' | 'email'
+  secret_sealed: Buffer | null
+  phone_number: string | null
+  created_at: Timestamp
+  confirmed_at: Timestamp | null
+  last_used_at: Timestamp | null
+  last_step: Generated<string>
+}
+
+export type RecoveryCodesTable = {
+  user_id: string
+  code_hash: Buffer
+  created_at: Timestamp
+}
+
+export type PasskeysTable = {
+  id: string
+  user_id: string
+  credential_id: Buffer
+  public_key: Buffer
+  counter: ColumnType<string, number, number>
+  transports: string[]
+  is_synced: boolean
+  name: string
+  created_at: Timestamp
+  last_used_at: Timestamp | null
+}
+
+export type PasskeyChallengesTable = {
+  challenge_hash: Buffer
+  purpose: string
+  user_id: string | null
+  expires_at: Timestamp
+}
+
+export type SignInsTable = {
+  token_hash: Buffer
+  user_id: string
+  proved: string[]
+  password_version: number | null
+  created_at: Timestamp
+  expires_at: Timestamp
+}
+
+export type AttemptLimitsTable = {
+  key: Buffer
+  failures: Generated<number>
+  reserved: Generated<number>
+  reserved_at: Timestamp
+  failed_at: Timestamp | null
+  blocked_until: Timestamp | null
+}
+
+export type EncryptionKeysTable = {
+  id: Generated<number>
+  purpose: 'root' | 'data'
+  key_sealed: Buffer
+  created_at: Timestamp
 }

@@ -17,6 +17,7 @@ import {
   login,
   type RegisterDeps,
   register,
+  tokensOf,
 } from '../modules/auth/index.ts'
 import { type ChangeUsernameDeps, changeUsername, type User, updateProfile } from '../modules/users/index.ts'
 import {
@@ -128,7 +129,8 @@ function tokenRoute(forms: App, deps: UserTemplateDeps): void {
     },
     async handler(request) {
       const { username, password } = request.body
-      const tokens = await login(deps, originOf(request), { ...nameFrom(username), password })
+      const arrival = await login(deps, originOf(request), { ...nameFrom(username), password })
+      const tokens = await tokensOf(deps, arrival)
       return {
         access_token: tokens.access_token,
         token_type: 'bearer' as const,

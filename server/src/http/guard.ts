@@ -1,6 +1,8 @@
 import type { FastifyRequest, onRequestHookHandler } from 'fastify'
+import type { Clock } from '../lib/clock.ts'
 import { can, type Principal } from './principal.ts'
 import { ProblemError } from './problems.ts'
+import { createStepUpRules, type StepUp, stepUpProblem } from './step-up.ts'
 import type { Access, App } from './types.ts'
 
 declare module 'fastify' {
@@ -17,13 +19,15 @@ export type Authenticate = (token: string) => Principal | Promise<Principal>
  * Puts in front of every route that is added from here on what its `access` demands. Callback style on
  * purpose: a token that is known costs no promise.
  */
-export function addGuard(app: App, authenticate: Authenticate): void {
+export function addGuard(app: App, authenticate: Authenticate, clock: Clock): void {
+  const stepUpOf = createStepUpRules(app)
   app.decorateRequest('principal', undefined)
   app.addHook('onRoute', route => {
     const access = route.config?.access
     if (access === undefined || access === 'public') return
     const hooks = route.onRequest === undefined ? [] : [route.onRequest].flat()
-    route.onRequest = [...hooks, guardFor(access, authenticate)]
+    const rules = { access, enrolment: route.config?.enrolment ?? false, stepUp: stepUpOf(route) }
+    route.onRequest = [...hooks, guardFor(rules, authenticate, clock)]
   })
 }
 
@@ -33,16 +37,23 @@ export function principalOf(request: FastifyRequest): Principal {
   return request.principal
 }
 
-function guardFor(access: Exclude<Access, 'public'>, authenticate: Authenticate): onRequestHookHandler {
+type Rules = { access: Exclude<Access, 'public'>; enrolment: boolean; stepUp: StepUp | undefined }
+
+function guardFor(
+  { access, enrolment, stepUp }: Rules,
+  authenticate: Authenticate,
+  clock: Clock,
+): onRequestHookHandler {
   const optional = typeof access === 'object' && 'optional' in access
   const permission = typeof access === 'object' && 'permission' in access ? access.permission : undefined
 
   function admit(request: FastifyRequest, principal: Principal): ProblemError | undefined {
+    if (principal.enrolmentDue && !enrolment) return new ProblemError('mfa_enrolment_required')
     if (permission !== undefined && !can(principal, permission)) {
       return new ProblemError('forbidden', { detail: `This needs the permission ${permission}.` })
     }
     request.principal = principal
-    return undefined
+    return stepUp && stepUpProblem(stepUp, principal, clock.now())
   }
 
   return function guard(request, _reply, done) {

@@ -8,6 +8,12 @@ export type Principal = {
   readonly assuranceLevel: 'aal1' | 'aal2'
   /** When the person last proved who they are; sensitive routes want this to be recent. */
   readonly authenticatedAt: Date
+  /** When they last proved a second factor in this session, or a passkey with user verification. */
+  readonly secondFactorAt: Date | null
+  /** Whether the user has enrolled a second factor. */
+  readonly mfaEnabled: boolean
+  /** A role of theirs demands a second factor, and they have none: until then they can do nothing but enrol one. */
+  readonly enrolmentDue: boolean
 }
 
 export const can = (principal: Principal | undefined, permission: string): boolean =>

@@ -74,6 +74,12 @@ export const problems = {
     description:
       'The token of the link is wrong, expired or used, or was made for something else. Ask for a new mail.',
   },
+  invalid_passkey: {
+    status: 400,
+    title: 'Passkey not accepted',
+    description:
+      'The answer of the authenticator does not hold: its challenge is used or expired, it was made for another site, or its signature is wrong. Begin again.',
+  },
   unauthorized: {
     status: 401,
     title: 'Sign-in required',
@@ -91,6 +97,18 @@ export const problems = {
     title: 'Invalid credentials',
     description:
       'Sign-in failed. The reply is the same for a wrong password and for an unknown, inactive or deleted user, so that it does not give away who has an account.',
+  },
+  invalid_mfa_token: {
+    status: 401,
+    title: 'Invalid MFA token',
+    description:
+      'The `mfa_token` is wrong, used or older than 10 minutes, or the password or the second factors changed since. Sign in again.',
+  },
+  invalid_mfa_code: {
+    status: 401,
+    title: 'Wrong second factor',
+    description:
+      'The code is wrong, expired or used, or the method is not enrolled. The `mfa_token` stays good; wrong codes are counted, and block the method after five.',
   },
   invalid_refresh_token: {
     status: 401,
@@ -125,6 +143,18 @@ export const problems = {
     title: 'Recent authentication required',
     description:
       'The route needs a sign-in or a second factor from the last 10 minutes. Authenticate again with `POST /api/v1/auth/step-up`, then repeat the request.',
+  },
+  second_factor_required: {
+    status: 403,
+    title: 'Second factor due',
+    description:
+      'The password is right, and the account has a second factor, which this route of an older protocol can’t ask for. Sign in with `POST /api/v1/auth/login`.',
+  },
+  mfa_enrolment_required: {
+    status: 403,
+    title: 'Second factor required',
+    description:
+      'A role of the signed-in user demands a second factor, and they have none. Until they enrol one (`/api/v1/auth/mfa/…`, `/api/v1/auth/passkeys/…`) their session can do nothing else.',
   },
   premium_required: {
     status: 403,
@@ -206,6 +236,26 @@ export const problems = {
     status: 409,
     title: 'Phone number taken',
     description: 'Another user has this phone number. Use another.',
+  },
+  mfa_already_enrolled: {
+    status: 409,
+    title: 'Already enrolled',
+    description: 'This second factor is enrolled. Remove it first to enrol another in its place.',
+  },
+  mfa_not_begun: {
+    status: 409,
+    title: 'Nothing to confirm',
+    description: 'This second factor is not being set up. Begin with its `setup` route.',
+  },
+  mfa_not_enrolled: {
+    status: 409,
+    title: 'No second factor',
+    description: 'Recovery codes stand in for a second factor, and none is enrolled. Enrol one first.',
+  },
+  passkey_taken: {
+    status: 409,
+    title: 'Passkey already registered',
+    description: 'This passkey is registered already, with this account or another one.',
   },
   role_taken: {
     status: 409,

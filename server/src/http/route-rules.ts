@@ -5,6 +5,7 @@ import type { ProblemCode } from './problems.ts'
 import { defaultGroup, type RateLimiter } from './rate-limits.ts'
 import type { LogRequest } from './request-log.ts'
 import { type ProblemResponse, problemResponses } from './schemas.ts'
+import { isStepUpRoute } from './step-up.ts'
 
 export type RouteRules = {
   limiter: RateLimiter
@@ -102,6 +103,8 @@ function commonProblems(route: RouteOptions, schema: FastifySchema, limited: boo
     'validation_failed',
     ...(schema.body ? (['malformed_json', 'payload_too_large', 'unsupported_media_type'] as const) : []),
     ...(guarded ? (['unauthorized', 'invalid_token', 'forbidden'] as const) : []),
+    ...(guarded && !route.config?.enrolment ? (['mfa_enrolment_required'] as const) : []),
+    ...(isStepUpRoute(route) ? (['step_up_required'] as const) : []),
     ...(limited ? (['rate_limited'] as const) : []),
     'internal_error',
     'database_unavailable',

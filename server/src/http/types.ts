@@ -29,6 +29,8 @@ declare module 'fastify' {
     access?: Access
     /** The limit that the route counts in; by default `read` for GET and HEAD, `write` for the rest. */
     rateLimit?: RateLimitGroup | false
+    /** Also for sessions that can do nothing yet but enrol the second factor which a role of theirs demands. */
+    enrolment?: boolean
   }
   interface FastifyRequest {
     /** The client's address, canonical; through a proxy only where that is trusted. */

@@ -9,6 +9,7 @@ import { backgroundJobs } from '../background.ts'
 import type { Config } from '../config.ts'
 import { createNews } from '../db/news.ts'
 import { createPool, createStore } from '../db/store.ts'
+import { openVault } from '../encryption/index.ts'
 import { createPasswordHasher, type PasswordHasher } from '../hashing/pool.ts'
 import { createLogger } from '../http/logger.ts'
 import { createMetrics } from '../http/metrics.ts'
@@ -46,6 +47,7 @@ export const testConfig: Config = {
   dbMaxOverflow: 20,
   allowedOrigins: '*',
   encryptionKey: Buffer.alloc(32, 7),
+  previousEncryptionKey: undefined,
   jwtAlgorithm: 'EdDSA',
   jwtSecretKey: undefined,
   accessTokenMinutes: 30,
@@ -153,7 +155,8 @@ export async function startTestApp(
   const store = createStore(pool, news)
   const hasher = options.hasher ?? sharedHasher()
   const redis = config.redisUrl ? connectRedis({ url: config.redisUrl, log: () => undefined }) : undefined
-  const parts = { config, clock, log, store, news, hasher, metrics: createMetrics() }
+  const vault = await openVault({ store, news, clock, ...config })
+  const parts = { config, clock, log, store, news, hasher, metrics: createMetrics(), vault }
   const resources: Resources = { ...parts, ...(redis && { redis }) }
   const services = createServices(resources)
   await news.start()

@@ -2,7 +2,6 @@ import { principalOf } from '../../http/guard.ts'
 import { problemResponses, ref } from '../../http/schemas.ts'
 import type { App } from '../../http/types.ts'
 import { originOf } from '../audit/index.ts'
-import { type ReplyWithTokens, TokensSchema } from '../sessions/index.ts'
 import { type ChangeEmailDeps, completeEmailChange, initiateEmailChange } from './change-email.ts'
 import { type ChangePhoneDeps, completePhoneChange, initiatePhoneChange } from './change-phone.ts'
 import {
@@ -16,13 +15,11 @@ import {
   PhoneChangeProofSchema,
   PhoneChangeSchema,
   PhoneChangeStartedSchema,
-  StepUpSchema,
 } from './contact-schemas.ts'
 import type { ResetPasswordDeps } from './reset-password.ts'
-import { type StepUpDeps, stepUp } from './step-up.ts'
 import { undoEmailChange } from './undo-email-change.ts'
 
-export type ContactDeps = ChangeEmailDeps & ChangePhoneDeps & ResetPasswordDeps & StepUpDeps
+export type ContactDeps = ChangeEmailDeps & ChangePhoneDeps & ResetPasswordDeps
 
 const schemas = [
   EmailChangedSchema,
@@ -34,34 +31,13 @@ const schemas = [
   PhoneChangeProofSchema,
   PhoneChangeSchema,
   PhoneChangeStartedSchema,
-  StepUpSchema,
 ]
 
 /** Changing one’s e-mail address and phone number, each proved by a code sent there. */
-export function contactRoutes(app: App, deps: ContactDeps & { replyWithTokens: ReplyWithTokens }): void {
+export function contactRoutes(app: App, deps: ContactDeps): void {
   for (const schema of schemas) app.addSchema(schema)
   emailRoutes(app, deps)
   phoneRoutes(app, deps)
-
-  app.route({
-    method: 'POST',
-    url: '/auth/step-up',
-    config: { access: 'self', rateLimit: 'password' },
-    schema: {
-      operationId: 'stepUp',
-      tags: ['auth'],
-      summary: 'Prove again who one is',
-      description:
-        'Answers with the tokens of a new session, in place of the present one. Sensitive routes want this or a ' +
-        'sign-in from the last 10 minutes.',
-      body: ref(StepUpSchema),
-      response: { 200: ref(TokensSchema), ...problemResponses('invalid_current_password', 'csrf_failed') },
-    },
-    async handler(request, reply) {
-      const tokens = await stepUp(deps, originOf(request), principalOf(request), request.body.password)
-      return deps.replyWithTokens(request, reply, tokens)
-    },
-  })
 }
 
 function emailRoutes(app: App, deps: ContactDeps): void {

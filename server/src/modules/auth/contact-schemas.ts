@@ -98,8 +98,3 @@ export const LinkTokenSchema = Type.Object(
   { token },
   { $id: 'LinkToken', ...closed, examples: [{ token: 'p2Vx…' }] },
 )
-
-export const StepUpSchema = Type.Object(
-  { password: Type.String({ minLength: 1, maxLength: 1024 }) },
-  { $id: 'StepUp', ...closed, examples: [{ password: 'SecurePass123' }] },
-)

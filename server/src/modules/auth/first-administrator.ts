@@ -6,6 +6,7 @@ import type { Clock } from '../../lib/clock.ts'
 import { equalInConstantTime, hmacSha256 } from '../../lib/secrets.ts'
 import { adminRole, grantRole, hasAdministrator, lockAdministration } from '../access/index.ts'
 import { appendAudit, type Origin } from '../audit/index.ts'
+import type { Attempt, Lockout } from '../lockout/index.ts'
 import { createUser, readNewUser } from '../users/index.ts'
 import { checkNewPassword, normalisePassword, type PasswordPolicy } from './password-policy.ts'
 import { deleteSetupCode, keepSetupCode } from './repo.ts'
@@ -15,6 +16,7 @@ export type AdministratorDeps = {
   clock: Clock
   hasher: PasswordHasher
   passwordPolicy: PasswordPolicy
+  lockout: Lockout
   /** Makes set-up codes out of what the database keeps: the database alone does not give one away. */
   setupKey: Buffer
 }
@@ -38,7 +40,7 @@ export async function setupCode({ store, clock, setupKey }: AdministratorDeps): 
 /**
  * Makes the first administrator for whoever has the code, and uses it up. Of several at once one succeeds.
  * @returns the new id
- * @throws ProblemError setup_unavailable, invalid_setup_code, and what registration throws
+ * @throws ProblemError setup_unavailable, invalid_setup_code, too_many_attempts, and what registration throws
  */
 export async function setUpAdministrator(
   deps: AdministratorDeps,
@@ -47,6 +49,19 @@ export async function setUpAdministrator(
   input: NewAdministrator,
 ): Promise<string> {
   if (await hasAdministrator(deps.store.db)) throw new ProblemError('setup_unavailable')
+  const attempt = await deps.lockout.reserve(undefined, 'setup', { address: origin.ip })
+  const id = await attempt.during(() => createFirst(deps, origin, code, input, attempt))
+  return id ?? refuse(deps, origin, attempt)
+}
+
+/** The new id; undefined for a wrong code. */
+async function createFirst(
+  deps: AdministratorDeps,
+  origin: Origin,
+  code: string,
+  input: NewAdministrator,
+  attempt: Attempt,
+): Promise<string | undefined> {
   try {
     return await createAdministrator(deps, origin, input, async trx => {
       if (await hasAdministrator(trx)) throw new ProblemError('setup_unavailable')
@@ -54,17 +69,21 @@ export async function setUpAdministrator(
       if (!nonce || !equalInConstantTime(code, codeFor(deps.setupKey, nonce))) {
         throw new ProblemError('invalid_setup_code')
       }
+      await attempt.succeeded(trx)
     })
   } catch (error) {
-    if (error instanceof ProblemError && error.code === 'invalid_setup_code') await recordGuess(deps, origin)
+    if (error instanceof ProblemError && error.code === 'invalid_setup_code') return undefined
     throw error
   }
 }
 
-const recordGuess = ({ store, clock }: AdministratorDeps, origin: Origin): Promise<void> =>
-  store.transact(trx =>
-    appendAudit(trx, clock.now(), origin, { action: 'administrator.set_up', outcome: 'denied' }),
-  )
+async function refuse({ store, clock }: AdministratorDeps, origin: Origin, attempt: Attempt): Promise<never> {
+  await store.transact(async trx => {
+    await appendAudit(trx, clock.now(), origin, { action: 'administrator.set_up', outcome: 'denied' })
+    await attempt.failed(trx)
+  })
+  throw new ProblemError('invalid_setup_code')
+}
 
 /**
  * Makes an administrator for somebody at the machine's command line.

@@ -1,3 +1,4 @@
+export { type ArrivalReplyDeps, tokensOf } from './arrival-reply.ts'
 export {
   type ChangeEmailDeps,
   completeEmailChange,

@@ -1,11 +1,17 @@
 import type { Job } from '../../jobs/worker.ts'
 import { type PrivateRegistrationDeps, registerPrivatelyJob, registerSealed } from './private-registration.ts'
+import { deleteExpiredSignIns } from './repo.ts'
 import { type ResetPasswordDeps, sendRequestedReset, sendResetJob } from './reset-password.ts'
 import { sendRequestedVerification, sendVerificationJob, type VerifyEmailDeps } from './verify-email.ts'
 
 /** What requests leave for later, so that their time tells nothing. Payloads are written by those requests. */
 export function authJobs(deps: ResetPasswordDeps & VerifyEmailDeps & PrivateRegistrationDeps): Job<never>[] {
   return [
+    {
+      name: 'auth.delete_expired_sign_ins',
+      schedule: '*/20 * * * *',
+      run: () => deleteExpiredSignIns(deps.store.db, deps.clock.now()),
+    },
     { ...sendResetJob, run: payload => sendRequestedReset(deps, payload) },
     { ...sendVerificationJob, run: payload => sendRequestedVerification(deps, payload) },
     { ...registerPrivatelyJob, run: payload => registerSealed(deps, payload) },

@@ -1,65 +1,56 @@
 import type { Store } from '../../db/store.ts'
-import type { Outbound } from '../../delivery/index.ts'
 import type { PasswordHasher, Verification } from '../../hashing/pool.ts'
 import { ProblemError } from '../../http/problems.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { emailKey, phoneKey, usernameKey } from '../../lib/text.ts'
 import { appendAudit, type Origin } from '../audit/index.ts'
-import { appendEvent } from '../events/index.ts'
-import { noteDevice, type Sessions, type Tokens } from '../sessions/index.ts'
-import {
-  type Credential,
-  findForSignIn,
-  findUserRecord,
-  holdSignInState,
-  recordLogin,
-  type SignInName,
-  strengthenPasswordHash,
-  type UserReader,
-} from '../users/index.ts'
-import { tellOfNewDevice } from './notices.ts'
+import type { Attempt, Lockout } from '../lockout/index.ts'
+import { type Credential, findUserRecord, type SignInName, strengthenPasswordHash } from '../users/index.ts'
 import { nameOf, unlessLimited } from './owner.ts'
 import { candidatePassword } from './password-policy.ts'
 import type { Login } from './schemas.ts'
+import { type Arrival, advance, type SignInDeps } from './sign-in-machine.ts'
 import { sendVerificationMail, type VerificationMailDeps } from './verification-mail.ts'
 
-export type LoginDeps = {
-  store: Store
-  clock: Clock
-  hasher: PasswordHasher
-  sessions: Sessions
-  users: UserReader
-  verification: VerificationMailDeps['verification']
-  outbound: Outbound
-  requireVerifiedEmail: boolean
-}
+export type LoginDeps = SignInDeps &
+  VerificationMailDeps & { clock: Clock; hasher: PasswordHasher; lockout: Lockout }
 
 /**
  * Signs in with a password. Whatever is wrong — name, password, a deactivated or deleted account — the reply
- * is one and the same, after the same work: one look-up, one hash, one audit row.
+ * is one and the same, after the same work: one look-up that reserves the attempt, one hash, one audit row.
  * @param device what a browser is recognised by, where it has a cookie for that
- * @throws ProblemError validation_failed, invalid_credentials, email_not_verified, service_busy
+ * @throws ProblemError validation_failed, invalid_credentials, too_many_attempts, email_not_verified,
+ *   service_busy
  */
 export async function login(
   deps: LoginDeps,
   origin: Origin,
   input: Login,
   device?: string,
-): Promise<Tokens & { user_id: string }> {
-  const name = signInName(input)
-  const credential = name && (await findForSignIn(deps.store.db, name))
-  const verification = await verify(deps.hasher, credential, input.password)
-  if (!credential || !verification.valid || !credential.is_active) {
-    return refuse(deps, origin, credential)
-  }
-  await strengthen(deps.store, credential, verification)
-  if (deps.requireVerifiedEmail && !credential.email_verified)
+): Promise<Arrival> {
+  const { name, given } = signInName(input)
+  const { credential, attempt } = await deps.lockout.reserveSignIn(name, given, {
+    address: origin.ip,
+    device,
+  })
+  const arrival = await attempt.during(async () => {
+    const verification = await verify(deps.hasher, credential, input.password)
+    if (!credential || !verification.valid || !credential.is_active) return undefined
+    await strengthen(deps.store, credential, verification)
+    return enter(deps, origin, credential, attempt, device)
+  })
+  if (arrival?.state === 'anonymous' && arrival.reason === 'email_not_verified' && credential) {
     return refuseUnverified(deps, origin, credential)
-  return (await enter(deps, origin, credential, device)) ?? refuse(deps, origin, credential)
+  }
+  if (arrival && arrival.state !== 'anonymous') return arrival
+  return refuse(deps, origin, credential, arrival === undefined ? attempt : undefined)
 }
 
-/** The one name given, in compared form; undefined where it can't be anybody's. */
-function signInName({ email, username, phone_number }: Login): SignInName | undefined {
+/** The one name given: as it was typed, and in compared form; undefined where it can't be anybody's. */
+function signInName({ email, username, phone_number }: Login): {
+  name: SignInName | undefined
+  given: string
+} {
   const given: [SignInName['column'], string | null][] = []
   if (email !== undefined) given.push(['email_key', emailKey(email)])
   if (username !== undefined) given.push(['username_key', usernameKey(username)])
@@ -73,7 +64,8 @@ function signInName({ email, username, phone_number }: Login): SignInName | unde
     })
   }
   const [column, value] = first
-  return value === null ? undefined : { column, value }
+  const typed = email ?? username ?? phone_number ?? ''
+  return { name: value === null ? undefined : { column, value }, given: typed }
 }
 
 /** Always one hash: also for nobody, for a user without password, and for a password too long to be one. */
@@ -87,19 +79,22 @@ function verify(
   return hasher.verify(hash, candidate ?? '')
 }
 
+/** @param attempt counted as failed, where it was not settled before */
 async function refuse(
   { store, clock }: LoginDeps,
   origin: Origin,
   credential: Credential | undefined,
+  attempt: Attempt | undefined,
 ): Promise<never> {
-  await store.transact(trx =>
-    appendAudit(trx, clock.now(), origin, {
+  await store.transact(async trx => {
+    await appendAudit(trx, clock.now(), origin, {
       action: 'login',
       outcome: 'failure',
       ...(credential && { subject: { type: 'user', id: credential.id } }),
       details: { method: 'password' },
-    }),
-  )
+    })
+    await attempt?.failed(trx)
+  })
   throw new ProblemError('invalid_credentials')
 }
 
@@ -126,38 +121,18 @@ async function strengthen(store: Store, { id, password_hash }: Credential, { reh
   await strengthenPasswordHash(store.db, { userId: id, from: password_hash, to: rehashed })
 }
 
-/** Undefined where a deactivation or a password change came between the check and here. */
-async function enter(
-  { store, clock, sessions, users, outbound }: LoginDeps,
+/** The password was right: its failures are forgotten, whatever the machine says of the rest. */
+function enter(
+  deps: LoginDeps,
   origin: Origin,
   { id: userId, password_version }: Credential,
+  attempt: Attempt,
   device: string | undefined,
-): Promise<(Tokens & { user_id: string }) | undefined> {
-  const started = await store.transact(async trx => {
-    const at = clock.now()
-    if (!(await holdSignInState(trx, userId, password_version))) return undefined
-    const session = await sessions.start(trx, at, origin, {
-      userId,
-      methods: ['pwd'],
-      assuranceLevel: 'aal1',
-    })
-    await recordLogin(trx, userId, at)
-    const isNew = await noteDevice(trx, at, { userId, userAgent: origin.userAgent, cookie: device })
-    if (isNew) await tellOfNewDevice(outbound, trx, at, { userId, origin })
-    const signedIn = { ...origin, actorType: 'user', actorId: userId, sessionId: session.id } as const
-    await appendAudit(trx, at, signedIn, {
-      action: 'login',
-      subject: { type: 'user', id: userId },
-      details: { method: 'password' },
-    })
-    await appendEvent(trx, at, {
-      type: 'user.logged_in',
-      userId,
-      data: { userId, sessionId: session.id, method: 'password', loggedInAt: at.toISOString() },
-    })
-    return session
+): Promise<Arrival> {
+  return deps.store.transact(async trx => {
+    const claim = { userId, proved: ['password'], passwordVersion: password_version, device } as const
+    const arrival = await advance(deps, trx, deps.clock.now(), origin, claim)
+    await attempt.succeeded(trx)
+    return arrival
   })
-  if (!started) return undefined
-  users.forget(userId)
-  return sessions.tokensFor(started)
 }

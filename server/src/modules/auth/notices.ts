@@ -1,5 +1,5 @@
 import type { Tx } from '../../db/store.ts'
-import type { Outbound } from '../../delivery/index.ts'
+import type { MfaChange, Outbound } from '../../delivery/index.ts'
 import type { Origin } from '../audit/index.ts'
 import { describeDevice } from '../sessions/index.ts'
 import { findUserRecord } from '../users/index.ts'
@@ -39,5 +39,20 @@ export async function tellOfNewDevice(
     locale: user.locale,
     userId,
     data: { name: nameOf(user), device: device_name, ip: origin.ip ?? 'unknown', at },
+  })
+}
+
+export async function tellOfMfaChange(
+  outbound: Outbound,
+  trx: Tx,
+  user: { id: string; email: string; locale: string | null; full_name: string | null; username: string },
+  what: MfaChange,
+): Promise<void> {
+  await outbound.mail(trx, {
+    template: 'mfa_changed',
+    to: user.email,
+    locale: user.locale,
+    userId: user.id,
+    data: { name: nameOf(user), what },
   })
 }

@@ -170,8 +170,8 @@ describe('a change of password', () => {
     const won = replies.flatMap(({ status }, n) => (status === 204 ? [n] : []))
     expect(won).toHaveLength(1)
     for (const { status, body } of replies.filter(({ status }) => status !== 204)) {
-      expect(['conflict', 'invalid_current_password']).toContain(body.code)
-      expect([400, 409]).toContain(status)
+      expect(['conflict', 'invalid_current_password', 'too_many_attempts']).toContain(body.code)
+      expect([400, 409, 429]).toContain(status)
     }
     await roster.signIn({ ...user, password: `BrandNewPass${won[0]}` })
     expect(

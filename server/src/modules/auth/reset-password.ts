@@ -7,6 +7,7 @@ import type { Clock } from '../../lib/clock.ts'
 import { emailKey } from '../../lib/text.ts'
 import { appendAudit, type Origin } from '../audit/index.ts'
 import { appendEvent } from '../events/index.ts'
+import type { Lockout } from '../lockout/index.ts'
 import type { Sessions } from '../sessions/index.ts'
 import {
   type LockedUser,
@@ -19,6 +20,7 @@ import type { Verification } from '../verification/index.ts'
 import { findActiveByEmail, nameOf, unlessLimited } from './owner.ts'
 import { checkNewPassword, normalisePassword, type PasswordPolicy } from './password-policy.ts'
 import { sendResetMail } from './reset-mail.ts'
+import { endSignIns } from './sign-in-machine.ts'
 
 export type ResetPasswordDeps = {
   store: Store
@@ -29,6 +31,7 @@ export type ResetPasswordDeps = {
   verification: Verification
   outbound: Outbound
   passwordPolicy: PasswordPolicy
+  lockout: Lockout
 }
 
 type AskedReset = { email_key: string }
@@ -113,7 +116,7 @@ const begun = [
 
 /** Puts a new password in place of whatever there was: sessions and everything begun end with it. */
 export async function takePossession(
-  { store, sessions, verification, outbound }: ResetPasswordDeps,
+  { store, sessions, verification, outbound, lockout }: ResetPasswordDeps,
   trx: Tx,
   at: Date,
   origin: Origin,
@@ -124,6 +127,8 @@ export async function takePossession(
   const userId = user.id
   await replacePasswordHash(trx, { userId, hash, at })
   await verification.cancel(trx, userId, begun)
+  await endSignIns(trx, userId)
+  await lockout.unlock(trx, userId, 'password')
   await appendAudit(trx, at, origin, {
     action: 'user.password_reset',
     subject: { type: 'user', id: userId },

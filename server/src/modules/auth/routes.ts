@@ -1,33 +1,43 @@
 import type { preValidationHookHandler } from 'fastify'
+import { Type } from 'typebox'
 import { principalOf } from '../../http/guard.ts'
 import { can } from '../../http/principal.ts'
 import { NoBody, problemResponses, ref } from '../../http/schemas.ts'
 import type { App } from '../../http/types.ts'
 import { originOf } from '../audit/index.ts'
-import { type BrowserMode, type ReplyWithTokens, TokensSchema } from '../sessions/index.ts'
+import { type BrowserMode, TokensSchema } from '../sessions/index.ts'
 import { isPrivilegedField, refuseFields, UserSchema } from '../users/index.ts'
+import { type ArrivalReplyDeps, replyToArrival } from './arrival-reply.ts'
 import { type ChangePasswordDeps, changePassword } from './change-password.ts'
 import { type ContactDeps, contactRoutes } from './contact-routes.ts'
 import { AcceptedSchema } from './contact-schemas.ts'
 import { type AdministratorDeps, setUpAdministrator } from './first-administrator.ts'
 import { type LoginDeps, login } from './login.ts'
+import { mfaRoutes } from './mfa-routes.ts'
+import { MfaRequiredSchema } from './mfa-schemas.ts'
+import { passkeyRoutes } from './passkey-routes.ts'
 import { type RecoveryDeps, recoveryRoutes } from './recovery-routes.ts'
 import { type RegisterDeps, register } from './register.ts'
 import { LoginSchema, PasswordChangeSchema, RegistrationSchema, SetupSchema } from './schemas.ts'
+import type { SecondFactorDeps } from './second-factor.ts'
+import type { StepUpDeps } from './step-up.ts'
+import { stepUpRoutes } from './step-up-routes.ts'
 
 export type AuthDeps = RegisterDeps &
   LoginDeps &
   ChangePasswordDeps &
   AdministratorDeps &
   RecoveryDeps &
-  ContactDeps
+  ContactDeps &
+  SecondFactorDeps &
+  StepUpDeps
 
-export function authRoutes(
-  app: App,
-  deps: AuthDeps & { replyWithTokens: ReplyWithTokens; browserMode: BrowserMode },
-): void {
+export function authRoutes(app: App, deps: AuthDeps & ArrivalReplyDeps & { browserMode: BrowserMode }): void {
   recoveryRoutes(app, deps)
   contactRoutes(app, deps)
+  mfaRoutes(app, deps)
+  passkeyRoutes(app, deps)
+  stepUpRoutes(app, deps)
   for (const schema of [RegistrationSchema, LoginSchema, PasswordChangeSchema, SetupSchema])
     app.addSchema(schema)
 
@@ -77,16 +87,20 @@ export function authRoutes(
       operationId: 'login',
       tags: ['auth'],
       summary: 'Sign in with a password',
-      description: 'The reply to a wrong password is that to an unknown, inactive or deleted account.',
+      description:
+        'The reply to a wrong password is that to an unknown, inactive or deleted account. Who has a second ' +
+        'factor gets an `mfa_token` instead of tokens. After five failures in a row each further one costs a delay, ' +
+        'for unknown accounts too.',
       body: ref(LoginSchema),
       response: {
-        200: ref(TokensSchema),
-        ...problemResponses('invalid_credentials', 'email_not_verified', 'csrf_failed'),
+        200: Type.Union([ref(TokensSchema), ref(MfaRequiredSchema)]),
+        ...problemResponses('invalid_credentials', 'email_not_verified', 'too_many_attempts', 'csrf_failed'),
       },
     },
     async handler(request, reply) {
       const device = deps.browserMode.device(request, reply)
-      return deps.replyWithTokens(request, reply, await login(deps, originOf(request), request.body, device))
+      const arrival = await login(deps, originOf(request), request.body, device)
+      return replyToArrival(deps, request, reply, arrival)
     },
   })
 
@@ -102,7 +116,7 @@ export function authRoutes(
       body: ref(PasswordChangeSchema),
       response: {
         204: NoBody,
-        ...problemResponses('invalid_current_password', 'conflict'),
+        ...problemResponses('invalid_current_password', 'conflict', 'too_many_attempts'),
       },
     },
     async handler(request, reply) {
@@ -123,7 +137,13 @@ export function authRoutes(
       body: ref(SetupSchema),
       response: {
         201: ref(UserSchema),
-        ...problemResponses('invalid_setup_code', 'setup_unavailable', 'email_taken', 'username_taken'),
+        ...problemResponses(
+          'invalid_setup_code',
+          'setup_unavailable',
+          'email_taken',
+          'username_taken',
+          'too_many_attempts',
+        ),
       },
     },
     async handler(request, reply) {

@@ -21,6 +21,12 @@ export type VerifiedToken = {
 const type = 'at+jwt'
 const maxLength = 4096
 
+/**
+ * Who the token of a session is for that can only enrol a second factor: this service, and no other that
+ * checks a token's audience.
+ */
+const enrolmentAudience = ({ audience }: TokenSettings): string => `${audience}#mfa-enrolment`
+
 /** An access token (RFC 9068) for a living session. Profile data and settings never go into one. */
 export function issueAccessToken(
   keys: KeyRing,
@@ -33,7 +39,7 @@ export function issueAccessToken(
   return keys.current().sign({
     iss: settings.issuer,
     sub: principal.user_id,
-    aud: settings.audience,
+    aud: principal.enrolment_due ? enrolmentAudience(settings) : settings.audience,
     exp: at + settings.lifetime,
     iat: at,
     jti: randomToken(12),
@@ -104,7 +110,9 @@ function readClaims(
 ): VerifiedToken | undefined {
   const { iss, aud, sub, sid, exp, iat, nbf } = claims
   const seconds = now.getTime() / 1000
-  if (iss !== settings.issuer || aud !== settings.audience) return undefined
+  if (iss !== settings.issuer) return undefined
+  // What the session may do is in the database; the audience is for others who read the token.
+  if (aud !== settings.audience && aud !== enrolmentAudience(settings)) return undefined
   if (typeof exp !== 'number' || exp <= seconds) return undefined
   if (typeof iat !== 'number' || iat > seconds + leeway) return undefined
   if (nbf !== undefined && (typeof nbf !== 'number' || nbf > seconds + leeway)) return undefined

@@ -44,6 +44,8 @@ export function createAuthenticator(deps: {
   clock: Clock
   tokens: TokenSettings
   activity: ActivityLog
+  /** A role that demands no second factor here, whatever it says. */
+  mfaExemptRole?: string | undefined
 }): Authenticator {
   const { store, news, clock, activity } = deps
   const tokens = new LRUCache<string, KnownToken>({ max: tokensKept })
@@ -66,7 +68,8 @@ export function createAuthenticator(deps: {
     },
   })
 
-  const loadPrincipal = (sessionId: string) => findPrincipal(store.db, sessionId, clock.now())
+  const loadPrincipal = (sessionId: string) =>
+    findPrincipal(store.db, sessionId, clock.now(), deps.mfaExemptRole ?? null)
 
   async function loadSession(sessionId: string): Promise<LiveSession | undefined> {
     const row = await loadPrincipal(sessionId)
@@ -139,5 +142,8 @@ function toPrincipal(row: PrincipalRow): Principal {
     permissions: expandPermissions(row.permissions),
     assuranceLevel: row.assurance_level,
     authenticatedAt: row.authenticated_at,
+    secondFactorAt: row.second_factor_at,
+    mfaEnabled: row.mfa_enabled,
+    enrolmentDue: row.enrolment_due,
   }
 }

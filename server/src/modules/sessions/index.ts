@@ -7,6 +7,13 @@ export { sessionJobs } from './jobs.ts'
 export { exportDevices, noteDevice } from './known-devices.ts'
 export { jwksRoute, sessionRoutes } from './routes.ts'
 export { SessionListSchema, TokensSchema } from './schemas.ts'
-export { createSessions, type EndReason, type Sessions, type StartedSession, type Tokens } from './service.ts'
+export {
+  createSessions,
+  type EndReason,
+  type SessionProof,
+  type Sessions,
+  type StartedSession,
+  type Tokens,
+} from './service.ts'
 export { createKeyRing, type KeyRing } from './signing-keys.ts'
 export { createTokensReply, type ReplyWithTokens } from './tokens-reply.ts'

@@ -10,6 +10,10 @@ export type PrincipalRow = {
   assurance_level: 'aal1' | 'aal2'
   authentication_methods: string[]
   authenticated_at: Date
+  second_factor_at: Date | null
+  mfa_enabled: boolean
+  /** A role demands a second factor and the session has none: the roles and permissions are left out. */
+  enrolment_due: boolean
   granted_roles: string[]
   /** Of the granted roles; `*` stands for all. */
   permissions: string[]
@@ -18,23 +22,50 @@ export type PrincipalRow = {
 /**
  * Who a session acts as, if it lives: session, user and roles in one round trip of primary-key look-ups.
  * Nothing comes back for a session that ended or expired, or whose user is not active.
+ * @param exempt a role that demands no second factor here, whatever it says
  */
-export async function findPrincipal(db: Db, sessionId: string, now: Date): Promise<PrincipalRow | undefined> {
+export async function findPrincipal(
+  db: Db,
+  sessionId: string,
+  now: Date,
+  exempt: string | null,
+): Promise<PrincipalRow | undefined> {
   const { rows } = await sql<PrincipalRow>`
     select s.id as session_id, s.user_id, s.created_at, s.expires_at, s.assurance_level,
-      s.authentication_methods, s.authenticated_at, g.granted_roles, g.permissions
+      s.authentication_methods, s.authenticated_at, s.second_factor_at, u.mfa_enabled, due.enrolment_due,
+      case when due.enrolment_due then '{}' else g.granted_roles end as granted_roles,
+      case when due.enrolment_due then '{}' else g.permissions end as permissions
     from sessions s
     join users u on u.id = s.user_id and u.is_active
     cross join lateral (
       select
         coalesce(array_agg(distinct r.name) filter (where r.name <> 'user'), '{}') as granted_roles,
-        coalesce(array_agg(distinct p) filter (where p is not null), '{}') as permissions
+        coalesce(array_agg(distinct p) filter (where p is not null), '{}') as permissions,
+        bool_or(r.requires_mfa and r.name is distinct from ${exempt}) as requires_mfa
       from roles r
       left join lateral unnest(r.permissions) p on true
       where r.name = 'user' or r.name in (select role_name from user_roles ur where ur.user_id = s.user_id)
     ) g
+    cross join lateral (
+      select coalesce(g.requires_mfa, false) and (not u.mfa_enabled or s.assurance_level = 'aal1') as enrolment_due
+    ) due
     where s.id = ${sessionId} and s.revoked_at is null and s.expires_at > ${now}`.execute(db)
   return rows[0]
+}
+
+/** Notes that a living session has proved a second factor as well. */
+export async function raiseSession(
+  trx: Tx,
+  raise: { sessionId: string; methods: readonly string[]; at: Date },
+): Promise<void> {
+  const { methods, at } = raise
+  await sql`
+    update sessions set assurance_level = 'aal2', second_factor_at = ${at}, authenticated_at = ${at},
+      authentication_methods = array(
+        select m from unnest(authentication_methods || ${methods}::text[]) with ordinality t (m, n)
+        group by m order by min(n)
+      )
+    where id = ${raise.sessionId} and revoked_at is null`.execute(trx)
 }
 
 export async function insertSession(trx: Tx, session: Insertable<SessionsTable>): Promise<void> {

@@ -46,7 +46,7 @@ export function sessionRoutes(
   app.route({
     method: 'POST',
     url: '/auth/logout',
-    config: { access: 'self' },
+    config: { access: 'self', enrolment: true },
     schema: {
       operationId: 'logout',
       tags: ['sessions'],

@@ -45,21 +45,28 @@ export type EndReason =
   | 'email_verified'
   | 'phone_updated'
   | 'step_up'
+  | 'mfa_changed'
   | 'account_deleted'
   | 'deactivated'
   | 'refresh_token_reused'
+
+/** What somebody proved to start a session. */
+export type SessionProof = {
+  userId: string
+  methods: string[]
+  assuranceLevel: 'aal1' | 'aal2'
+  /** When the second factor was proved, where that was not now. */
+  secondFactorAt?: Date | null
+}
 
 /** A session that has been written but not yet committed, and the refresh token to hand out once it is. */
 export type StartedSession = { id: string; refreshToken: RefreshToken }
 
 export type Sessions = {
   /** Starts a session for somebody who just proved who they are. */
-  start(
-    trx: Tx,
-    at: Date,
-    origin: Origin,
-    proof: { userId: string; methods: string[]; assuranceLevel: 'aal1' | 'aal2' },
-  ): Promise<StartedSession>
+  start(trx: Tx, at: Date, origin: Origin, proof: SessionProof): Promise<StartedSession>
+  /** Notes that a session has just proved a second factor as well. */
+  raise(trx: Tx, at: Date, raise: { sessionId: string; methods: readonly string[] }): Promise<void>
   /** Tokens for a started session, after its commit. */
   tokensFor(session: StartedSession): Promise<Tokens & { user_id: string }>
   /**
@@ -106,12 +113,7 @@ export function createSessions(deps: {
   const { store, clock, refreshKey } = deps
   const refreshLifetime = days(deps.refreshDays)
 
-  async function start(
-    trx: Tx,
-    at: Date,
-    origin: Origin,
-    proof: { userId: string; methods: string[]; assuranceLevel: 'aal1' | 'aal2' },
-  ): Promise<StartedSession> {
+  async function start(trx: Tx, at: Date, origin: Origin, proof: SessionProof): Promise<StartedSession> {
     const id = uuidv7(at)
     const refreshToken = firstRefreshToken(refreshKey, id)
     await repo.insertSession(trx, {
@@ -125,6 +127,8 @@ export function createSessions(deps: {
       assurance_level: proof.assuranceLevel,
       authentication_methods: proof.methods,
       authenticated_at: at,
+      second_factor_at:
+        'secondFactorAt' in proof ? proof.secondFactorAt : proof.assuranceLevel === 'aal2' ? at : null,
       refresh_hash: refreshToken.hash,
     })
     return { id, refreshToken }
@@ -220,6 +224,10 @@ export function createSessions(deps: {
 
   return {
     start,
+    async raise(trx, at, { sessionId, methods }) {
+      await repo.raiseSession(trx, { sessionId, methods, at })
+      await store.announce(trx, { kind: 'session', id: sessionId })
+    },
     tokensFor: session => tokensFor(session),
     refresh,
     async list(userId, currentId) {

@@ -181,6 +181,33 @@ export async function holdSignInState(trx: Tx, userId: string, passwordVersion: 
   return rows.length === 1
 }
 
+export type SignInState = {
+  is_active: boolean
+  email_verified: boolean
+  mfa_enabled: boolean
+  password_version: number | null
+}
+
+/** The same for a sign-in that may prove other things than a password. */
+export async function holdPerson(trx: Tx, userId: string): Promise<SignInState | undefined> {
+  const { rows } = await sql<SignInState>`
+    select u.is_active, u.email_verified_at is not null as email_verified, u.mfa_enabled,
+      (select c.password_version from user_credentials c where c.user_id = u.id for share) as password_version
+    from users u where u.id = ${userId} for share of u`.execute(trx)
+  return rows[0]
+}
+
+/** Notes whether a user has a second factor. False where that was so before. */
+export async function setMfaEnabled(trx: Tx, userId: string, enabled: boolean): Promise<boolean> {
+  const { numUpdatedRows } = await trx
+    .updateTable('users')
+    .set({ mfa_enabled: enabled })
+    .where('id', '=', userId)
+    .where('mfa_enabled', '=', !enabled)
+    .executeTakeFirstOrThrow()
+  return numUpdatedRows === 1n
+}
+
 export async function recordLogin(trx: Tx, userId: string, at: Date): Promise<void> {
   await sql`
     update user_activity

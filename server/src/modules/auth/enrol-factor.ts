@@ -1,0 +1,233 @@
+import type { RegistrationResponseJSON } from '@simplewebauthn/server'
+import type { Tx } from '../../db/store.ts'
+import type { MfaChange } from '../../delivery/index.ts'
+import type { Principal } from '../../http/principal.ts'
+import { ProblemError } from '../../http/problems.ts'
+import { phoneKey, tidyName } from '../../lib/text.ts'
+import { appendAudit, type Origin } from '../audit/index.ts'
+import { appendEvent } from '../events/index.ts'
+import {
+  type EnrolledMethod,
+  type Method,
+  methodReference,
+  type PasskeyView,
+  type TotpSetup,
+} from '../factors/index.ts'
+import { describeDevice } from '../sessions/index.ts'
+import { type LockedUser, lockUser, setMfaEnabled } from '../users/index.ts'
+import { tellOfMfaChange } from './notices.ts'
+import type { SecondFactorDeps } from './second-factor.ts'
+import { endSignIns } from './sign-in-machine.ts'
+
+/* Second factors of the signed-in user. The guard has asked for the highest proof there is, and a recent one. */
+
+/** @throws ProblemError mfa_already_enrolled */
+export const beginTotp = (deps: SecondFactorDeps, { userId }: Principal): Promise<TotpSetup> =>
+  withUser(deps, userId, (trx, at, user) => deps.factors.beginTotp(trx, at, user))
+
+/** @returns where the code went. @throws ProblemError validation_failed, mfa_already_enrolled, otp_…, sms_unavailable */
+export function beginSms(deps: SecondFactorDeps, { userId }: Principal, number: string): Promise<string> {
+  const phone = phoneKey(number)
+  if (phone === null) {
+    throw new ProblemError('validation_failed', {
+      errors: [{ path: '/phone_number', code: 'phone_number', message: 'takes an E.164 number' }],
+    })
+  }
+  return withUser(deps, userId, async (trx, at, user) => {
+    await deps.factors.beginSms(trx, at, user, phone)
+    return phone
+  })
+}
+
+/** @returns where the code went. @throws ProblemError mfa_already_enrolled, otp_… */
+export const beginEmail = (deps: SecondFactorDeps, { userId }: Principal): Promise<string> =>
+  withUser(deps, userId, async (trx, at, user) => {
+    await deps.factors.beginEmail(trx, at, user)
+    return user.email
+  })
+
+/**
+ * Enrols a factor that was begun. This session counts as one with two factors from here on; others end.
+ * @throws ProblemError mfa_not_begun, invalid_code, too_many_attempts, otp_cooldown
+ */
+export async function confirmFactor(
+  deps: SecondFactorDeps,
+  origin: Origin,
+  principal: Principal,
+  method: EnrolledMethod,
+  code: string,
+): Promise<void> {
+  const { userId } = principal
+  const attempt = await deps.lockout.reserve(userId, method, { address: origin.ip })
+  const confirmed = await attempt.during(() =>
+    withUser(deps, userId, async (trx, at, user) => {
+      if (!(await deps.factors.confirm(trx, at, user, method, code))) {
+        await attempt.failed(trx)
+        await appendAudit(trx, at, origin, { ...entry(userId, 'mfa.enrolled', method), outcome: 'failure' })
+        return false
+      }
+      await attempt.succeeded(trx)
+      await raise(deps, trx, at, principal, method)
+      await factorAdded(deps, trx, at, origin, principal, user, method, `${method}_added`)
+      return true
+    }),
+  )
+  if (!confirmed) throw new ProblemError('invalid_code')
+}
+
+/** @throws ProblemError not_found where it is not enrolled */
+export async function removeFactor(
+  deps: SecondFactorDeps,
+  origin: Origin,
+  principal: Principal,
+  method: EnrolledMethod,
+): Promise<void> {
+  await withUser(deps, principal.userId, async (trx, at, user) => {
+    if (!(await deps.factors.remove(trx, user.id, method))) throw new ProblemError('not_found')
+    await factorRemoved(deps, trx, at, origin, principal, user, method, `${method}_removed`)
+  })
+}
+
+/** Ten new recovery codes, in place of any before. @throws ProblemError mfa_not_enrolled */
+export function createRecoveryCodes(
+  deps: SecondFactorDeps,
+  origin: Origin,
+  { userId }: Principal,
+): Promise<string[]> {
+  return withUser(deps, userId, async (trx, at, user) => {
+    if (!user.mfa_enabled) throw new ProblemError('mfa_not_enrolled')
+    const codes = await deps.factors.createRecoveryCodes(trx, at, userId)
+    await appendAudit(trx, at, origin, entry(userId, 'mfa.recovery_codes_created', 'recovery_code'))
+    await tellOfMfaChange(deps.outbound, trx, user, 'recovery_codes_created')
+    return codes
+  })
+}
+
+/** Keeps a passkey that the user's authenticator made. @throws ProblemError invalid_passkey, passkey_taken */
+export function registerPasskey(
+  deps: SecondFactorDeps,
+  origin: Origin,
+  principal: Principal,
+  credential: RegistrationResponseJSON,
+  name: string | undefined,
+): Promise<PasskeyView> {
+  const given = tidyName(name ?? '') || describeDevice(origin.userAgent ?? null).device_name
+  return deps.passkeys.register(principal.userId, credential, given.slice(0, 100), async (trx, insert) => {
+    const at = deps.clock.now()
+    const user = await lockUser(trx, principal.userId)
+    if (!user?.is_active) throw new ProblemError('not_found')
+    await insert(at)
+    await raise(deps, trx, at, principal, 'passkey')
+    await factorAdded(deps, trx, at, origin, principal, user, 'passkey', 'passkey_added')
+  })
+}
+
+/** @throws ProblemError not_found */
+export async function renamePasskey(
+  deps: SecondFactorDeps,
+  { userId }: Principal,
+  id: string,
+  name: string,
+): Promise<PasskeyView> {
+  const renamed = await deps.store.transact(trx =>
+    deps.passkeys.rename(trx, userId, id, tidyName(name) || name),
+  )
+  if (!renamed) throw new ProblemError('not_found')
+  return renamed
+}
+
+/** @throws ProblemError not_found */
+export async function removePasskey(
+  deps: SecondFactorDeps,
+  origin: Origin,
+  principal: Principal,
+  id: string,
+): Promise<void> {
+  await withUser(deps, principal.userId, async (trx, at, user) => {
+    if (!(await deps.passkeys.remove(trx, user.id, id))) throw new ProblemError('not_found')
+    await factorRemoved(deps, trx, at, origin, principal, user, 'passkey', 'passkey_removed')
+  })
+}
+
+function withUser<T>(
+  { store, clock }: SecondFactorDeps,
+  userId: string,
+  change: (trx: Tx, at: Date, user: LockedUser) => Promise<T>,
+): Promise<T> {
+  return store.transact(async trx => {
+    const user = await lockUser(trx, userId)
+    if (!user?.is_active) throw new ProblemError('not_found')
+    return change(trx, clock.now(), user)
+  })
+}
+
+/** The factor was proved by enrolling it. */
+const raise = ({ sessions }: SecondFactorDeps, trx: Tx, at: Date, { sessionId }: Principal, method: Method) =>
+  sessions.raise(trx, at, { sessionId, methods: [methodReference[method], 'mfa'] })
+
+const entry = (userId: string, action: string, method: Method) => ({
+  action,
+  subject: { type: 'user', id: userId },
+  details: { method },
+})
+
+async function factorAdded(
+  deps: SecondFactorDeps,
+  trx: Tx,
+  at: Date,
+  origin: Origin,
+  principal: Principal,
+  user: LockedUser,
+  method: Method,
+  change: MfaChange,
+): Promise<void> {
+  await appendAudit(trx, at, origin, entry(user.id, 'mfa.enrolled', method))
+  if (await setMfaEnabled(trx, user.id, true)) {
+    await appendEvent(trx, at, {
+      type: 'user.mfa_enabled',
+      userId: user.id,
+      data: { userId: user.id, method, enabledAt: at.toISOString() },
+    })
+  }
+  await factorsChanged(deps, trx, at, origin, principal, user, change)
+}
+
+async function factorRemoved(
+  deps: SecondFactorDeps,
+  trx: Tx,
+  at: Date,
+  origin: Origin,
+  principal: Principal,
+  user: LockedUser,
+  method: Method,
+  change: MfaChange,
+): Promise<void> {
+  await appendAudit(trx, at, origin, entry(user.id, 'mfa.removed', method))
+  if (!(await deps.factors.isEnrolled(trx, user.id))) {
+    await deps.factors.removeRecoveryCodes(trx, user.id)
+    await setMfaEnabled(trx, user.id, false)
+    await appendEvent(trx, at, {
+      type: 'user.mfa_disabled',
+      userId: user.id,
+      data: { userId: user.id, method, disabledAt: at.toISOString() },
+    })
+  }
+  await factorsChanged(deps, trx, at, origin, principal, user, change)
+}
+
+/** What every change of factors brings: other sessions and sign-ins under way end, and the user is told. */
+async function factorsChanged(
+  { store, sessions, outbound }: SecondFactorDeps,
+  trx: Tx,
+  at: Date,
+  origin: Origin,
+  { sessionId }: Principal,
+  user: LockedUser,
+  change: MfaChange,
+): Promise<void> {
+  await endSignIns(trx, user.id)
+  const end = { userId: user.id, reason: 'mfa_changed', except: sessionId } as const
+  await sessions.endAllWithin(trx, at, origin, end)
+  await tellOfMfaChange(outbound, trx, user, change)
+  await store.announce(trx, { kind: 'user', id: user.id })
+}

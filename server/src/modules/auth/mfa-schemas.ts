@@ -1,0 +1,216 @@
+import { Type } from 'typebox'
+import { nullable, ref } from '../../http/schemas.ts'
+
+const closed = { additionalProperties: false } as const
+
+export const MethodSchema = Type.Union(
+  [
+    Type.Literal('totp'),
+    Type.Literal('sms'),
+    Type.Literal('email'),
+    Type.Literal('passkey'),
+    Type.Literal('recovery_code'),
+  ],
+  { description: 'A second factor' },
+)
+
+const code = Type.String({ minLength: 1, maxLength: 64, examples: ['123456'] })
+const encoded = (maxLength = 16_384) => Type.String({ maxLength, pattern: '^[A-Za-z0-9_-]*=*$' })
+const extensions = Type.Optional(Type.Record(Type.String(), Type.Unknown()))
+const attachment = Type.Optional(
+  nullable(Type.String({ maxLength: 32, enum: ['platform', 'cross-platform'] })),
+)
+
+/** What `navigator.credentials.create()` gives, as JSON (WebAuthn Level 3, RegistrationResponseJSON). */
+export const PasskeyRegistrationSchema = Type.Object(
+  {
+    id: encoded(2048),
+    rawId: encoded(2048),
+    type: Type.Literal('public-key'),
+    response: Type.Object(
+      {
+        clientDataJSON: encoded(),
+        attestationObject: encoded(65_536),
+        transports: Type.Optional(Type.Array(Type.String({ maxLength: 32 }), { maxItems: 10 })),
+        authenticatorData: Type.Optional(encoded(65_536)),
+        publicKey: Type.Optional(encoded()),
+        publicKeyAlgorithm: Type.Optional(Type.Integer()),
+      },
+      closed,
+    ),
+    clientExtensionResults: extensions,
+    authenticatorAttachment: attachment,
+  },
+  { $id: 'PasskeyRegistration', ...closed },
+)
+
+/** What `navigator.credentials.get()` gives, as JSON (WebAuthn Level 3, AuthenticationResponseJSON). */
+export const PasskeyAssertionSchema = Type.Object(
+  {
+    id: encoded(2048),
+    rawId: encoded(2048),
+    type: Type.Literal('public-key'),
+    response: Type.Object(
+      {
+        clientDataJSON: encoded(),
+        authenticatorData: encoded(),
+        signature: encoded(),
+        userHandle: Type.Optional(nullable(encoded(128))),
+      },
+      closed,
+    ),
+    clientExtensionResults: extensions,
+    authenticatorAttachment: attachment,
+  },
+  { $id: 'PasskeyAssertion', ...closed },
+)
+
+export const MfaRequiredSchema = Type.Object(
+  {
+    mfa_required: Type.Literal(true),
+    mfa_token: Type.String({ description: 'For `POST /api/v1/auth/mfa/verify`, for 10 minutes' }),
+    methods: Type.Array(MethodSchema, { description: 'What is enrolled' }),
+  },
+  { $id: 'MfaRequired', ...closed },
+)
+
+export const MfaChallengeSchema = Type.Object(
+  { mfa_token: Type.String({ maxLength: 128 }), method: MethodSchema },
+  { $id: 'MfaChallenge', ...closed, examples: [{ mfa_token: 'mfa_…', method: 'sms' }] },
+)
+
+const proof = {
+  method: MethodSchema,
+  code: Type.Optional(code),
+  credential: Type.Optional(ref(PasskeyAssertionSchema)),
+}
+
+export const MfaVerificationSchema = Type.Object(
+  { mfa_token: Type.String({ maxLength: 128 }), ...proof },
+  {
+    $id: 'MfaVerification',
+    ...closed,
+    description: 'With `code`; for the method `passkey` with `credential` instead.',
+    examples: [{ mfa_token: 'mfa_…', method: 'totp', code: '123456' }],
+  },
+)
+
+export const StepUpSchema = Type.Object(
+  {
+    password: Type.Optional(Type.String({ minLength: 1, maxLength: 1024 })),
+    ...proof,
+    method: Type.Optional(MethodSchema),
+  },
+  {
+    $id: 'StepUp',
+    ...closed,
+    description: 'The password; or a second factor, as when signing in.',
+    examples: [{ password: 'SecurePass123' }, { method: 'totp', code: '123456' }],
+  },
+)
+
+export const StepUpChallengeSchema = Type.Object(
+  { method: MethodSchema },
+  { $id: 'StepUpChallenge', ...closed, examples: [{ method: 'passkey' }] },
+)
+
+/** Options of WebAuthn: their shape is the browser's, and grows with it. */
+export const PasskeyOptionsSchema = Type.Object(
+  {},
+  {
+    additionalProperties: true,
+    $id: 'PasskeyOptions',
+    description:
+      'For `navigator.credentials`, as PublicKeyCredentialCreationOptionsJSON or …RequestOptionsJSON (WebAuthn Level 3).',
+  },
+)
+
+export const MfaChallengedSchema = Type.Object(
+  {
+    method: MethodSchema,
+    options: Type.Optional(ref(PasskeyOptionsSchema)),
+  },
+  { $id: 'MfaChallenged', ...closed },
+)
+
+const time = Type.String({ format: 'date-time' })
+
+const EnrolledSchema = Type.Object(
+  {
+    method: MethodSchema,
+    target: nullable(Type.String({ description: 'Where its codes go, masked' })),
+    created_at: time,
+    last_used_at: nullable(time),
+    count: Type.Integer({ description: 'Passkeys, or recovery codes left; else 1' }),
+  },
+  closed,
+)
+
+export const MfaSchema = Type.Object(
+  {
+    mfa_enabled: Type.Boolean({ description: 'Whether a sign-in needs a second factor' }),
+    mfa_required: Type.Boolean({ description: 'Whether a role demands one that is not there yet' }),
+    methods: Type.Array(EnrolledSchema),
+  },
+  { $id: 'Mfa', ...closed },
+)
+
+export const TotpSetupSchema = Type.Object(
+  {
+    secret: Type.String({ description: 'Base 32, for typing in' }),
+    otpauth_url: Type.String(),
+    qr_svg: Type.String({ description: 'The same as a picture' }),
+  },
+  { $id: 'TotpSetup', ...closed },
+)
+
+export const FactorCodeSchema = Type.Object(
+  { code },
+  { $id: 'FactorCode', ...closed, examples: [{ code: '123456' }] },
+)
+
+export const SmsSetupSchema = Type.Object(
+  { phone_number: Type.String({ maxLength: 32, description: 'E.164' }) },
+  { $id: 'SmsSetup', ...closed, examples: [{ phone_number: '+431234567' }] },
+)
+
+export const CodeSentSchema = Type.Object({ sent_to: Type.String() }, { $id: 'CodeSent', ...closed })
+
+export const RecoveryCodesSchema = Type.Object(
+  { codes: Type.Array(Type.String(), { description: 'Shown this once. Each works once' }) },
+  { $id: 'RecoveryCodes', ...closed },
+)
+
+const passkeyName = Type.String({ minLength: 1, maxLength: 100 })
+
+export const PasskeyNameSchema = Type.Object(
+  { name: passkeyName },
+  { $id: 'PasskeyName', ...closed, examples: [{ name: 'Laptop' }] },
+)
+
+export const NewPasskeySchema = Type.Object(
+  { credential: ref(PasskeyRegistrationSchema), name: Type.Optional(passkeyName) },
+  { $id: 'NewPasskey', ...closed },
+)
+
+export const PasskeySignInSchema = Type.Object(
+  { credential: ref(PasskeyAssertionSchema) },
+  { $id: 'PasskeySignIn', ...closed },
+)
+
+export const PasskeySchema = Type.Object(
+  {
+    id: Type.String({ format: 'uuid' }),
+    name: Type.String(),
+    created_at: time,
+    last_used_at: nullable(time),
+    is_synced: Type.Boolean({ description: 'Kept by a password manager on several devices' }),
+    transports: Type.Array(Type.String()),
+  },
+  { $id: 'Passkey', title: 'Passkey', ...closed },
+)
+
+export const PasskeyListSchema = Type.Object(
+  { items: Type.Array(ref(PasskeySchema)) },
+  { $id: 'PasskeyList', ...closed },
+)

@@ -1,0 +1,260 @@
+import {
+  type AuthenticationResponseJSON,
+  generateAuthenticationOptions,
+  generateRegistrationOptions,
+  type PublicKeyCredentialCreationOptionsJSON,
+  type PublicKeyCredentialRequestOptionsJSON,
+  type RegistrationResponseJSON,
+  verifyAuthenticationResponse,
+  verifyRegistrationResponse,
+} from '@simplewebauthn/server'
+import { type ConstraintProblems, orConflict } from '../../db/constraints.ts'
+import type { Db, Store, Tx } from '../../db/store.ts'
+import { ProblemError } from '../../http/problems.ts'
+import { addTime, type Clock, minutes } from '../../lib/clock.ts'
+import { uuidToBytes, uuidv7 } from '../../lib/ids.ts'
+import { randomToken, sha256 } from '../../lib/secrets.ts'
+import * as repo from './repo.ts'
+
+/** What a challenge was made for: the answer to one is no answer to another. */
+export type ChallengePurpose = 'register' | 'sign_in' | 'second_factor' | 'step_up'
+
+export type PasskeyView = {
+  id: string
+  name: string
+  created_at: string
+  last_used_at: string | null
+  is_synced: boolean
+  transports: string[]
+}
+
+/** A signature that holds. Whose it is; whether the authenticator verified its person (PIN, fingerprint …). */
+export type VerifiedPasskey = {
+  userId: string
+  passkeyId: string
+  userVerified: boolean
+  counter: number
+  isSynced: boolean
+}
+
+export type Passkeys = {
+  registrationOptions(user: {
+    id: string
+    username: string
+    full_name: string | null
+  }): Promise<PublicKeyCredentialCreationOptionsJSON>
+  /**
+   * Checks an answer: challenge, type, origin, RP id and algorithm (WebAuthn Level 3, section 7.1). If it holds,
+   * `keep` inserts the passkey into its transaction.
+   * @throws ProblemError invalid_passkey, passkey_taken
+   */
+  register(
+    userId: string,
+    response: RegistrationResponseJSON,
+    name: string,
+    keep: (trx: Tx, insert: (at: Date) => Promise<void>) => Promise<void>,
+  ): Promise<PasskeyView>
+  /** Without a user: for any passkey that the authenticator finds, also as a suggestion in a form field. */
+  authenticationOptions(
+    purpose: ChallengePurpose,
+    userId?: string,
+  ): Promise<PublicKeyCredentialRequestOptionsJSON>
+  /**
+   * Checks an answer (section 7.2) and uses its challenge up. Undefined where anything is wrong. What came of
+   * it is written by {@link recordUse}.
+   */
+  verify(
+    purpose: ChallengePurpose,
+    response: AuthenticationResponseJSON,
+    userId?: string,
+  ): Promise<VerifiedPasskey | undefined>
+  /** False where the counter went back: a copy of the key is about. */
+  recordUse(trx: Tx, at: Date, used: VerifiedPasskey): Promise<boolean>
+  list(userId: string): Promise<PasskeyView[]>
+  rename(trx: Tx, userId: string, id: string, name: string): Promise<PasskeyView | undefined>
+  remove(trx: Tx, userId: string, id: string): Promise<boolean>
+  cleanUp(): Promise<void>
+}
+
+const taken: ConstraintProblems = { passkeys__credential_unique: 'passkey_taken' }
+const challengeLifetime = minutes(5)
+
+/** Passkeys that one user may have. */
+const most = 20
+
+export function createPasskeys(deps: {
+  store: Store
+  clock: Clock
+  publicUrl: string
+  allowedOrigins: '*' | readonly string[]
+  rpName: string
+}): Passkeys {
+  const { store, clock, rpName } = deps
+  const { hostname: rpID, origin } = new URL(deps.publicUrl)
+  const expectedOrigin = [origin, ...(deps.allowedOrigins === '*' ? [] : deps.allowedOrigins)]
+
+  async function newChallenge(purpose: ChallengePurpose, userId?: string): Promise<Uint8Array<ArrayBuffer>> {
+    const challenge = randomToken(32)
+    await repo.insertChallenge(store.db, {
+      challenge_hash: sha256(challenge),
+      purpose,
+      user_id: userId ?? null,
+      expires_at: addTime(clock.now(), challengeLifetime),
+    })
+    return new Uint8Array(Buffer.from(challenge, 'base64url'))
+  }
+
+  /** The challenge that an answer is to, if it was given for this: used up from here on. */
+  async function takeChallenge(
+    clientDataJSON: string,
+    purpose: ChallengePurpose,
+    userId: string | undefined,
+  ): Promise<string | undefined> {
+    const challenge = challengeOf(clientDataJSON)
+    const kept = challenge && (await repo.takeChallenge(store.db, sha256(challenge), clock.now()))
+    return kept && kept.purpose === purpose && kept.user_id === (userId ?? null) ? challenge : undefined
+  }
+
+  const descriptors = async (db: Db, userId: string) =>
+    (await repo.listPasskeys(db, userId)).map(row => ({
+      id: row.credential_id.toString('base64url'),
+      transports: row.transports,
+    }))
+
+  return {
+    async registrationOptions({ id, username, full_name }) {
+      const excludeCredentials = await descriptors(store.db, id)
+      if (excludeCredentials.length >= most)
+        throw new ProblemError('conflict', { detail: `Nobody has more than ${most} passkeys.` })
+      return generateRegistrationOptions({
+        rpName,
+        rpID,
+        userID: new Uint8Array(uuidToBytes(id)),
+        userName: username,
+        userDisplayName: full_name ?? username,
+        challenge: await newChallenge('register', id),
+        excludeCredentials,
+        authenticatorSelection: { residentKey: 'required', userVerification: 'preferred' },
+      })
+    },
+
+    async register(userId, response, name, keep) {
+      const expectedChallenge = await takeChallenge(response.response.clientDataJSON, 'register', userId)
+      if (expectedChallenge === undefined) throw new ProblemError('invalid_passkey')
+      const { verified, registrationInfo } = await unlessRefused(() =>
+        verifyRegistrationResponse({
+          response,
+          expectedChallenge,
+          expectedOrigin,
+          expectedRPID: rpID,
+          requireUserVerification: false,
+        }),
+      )
+      if (!verified) throw new ProblemError('invalid_passkey')
+      const { credential, credentialBackedUp } = registrationInfo
+      const id = uuidv7(clock.now())
+      await store.transact(trx =>
+        keep(trx, at =>
+          orConflict(taken, () =>
+            repo.insertPasskey(trx, {
+              id,
+              user_id: userId,
+              credential_id: Buffer.from(credential.id, 'base64url'),
+              public_key: Buffer.from(credential.publicKey),
+              counter: credential.counter,
+              transports: [...(credential.transports ?? [])],
+              is_synced: credentialBackedUp,
+              name,
+              created_at: at,
+            }),
+          ),
+        ),
+      )
+      const kept = (await repo.listPasskeys(store.db, userId)).find(row => row.id === id)
+      if (!kept) throw new ProblemError('conflict')
+      return toView(kept)
+    },
+
+    async authenticationOptions(purpose, userId) {
+      return generateAuthenticationOptions({
+        rpID,
+        challenge: await newChallenge(purpose, userId),
+        userVerification: 'preferred',
+        ...(userId !== undefined && { allowCredentials: await descriptors(store.db, userId) }),
+      })
+    },
+
+    async verify(purpose, response, userId) {
+      const expectedChallenge = await takeChallenge(response.response.clientDataJSON, purpose, userId)
+      const passkey = await repo.findPasskey(store.db, Buffer.from(response.id, 'base64url'))
+      if (expectedChallenge === undefined || !passkey) return undefined
+      if (userId !== undefined && passkey.user_id !== userId) return undefined
+      if (!isHandleOf(passkey.user_id, response.response.userHandle)) return undefined
+      try {
+        const { verified, authenticationInfo } = await verifyAuthenticationResponse({
+          response,
+          expectedChallenge,
+          expectedOrigin,
+          expectedRPID: rpID,
+          requireUserVerification: false,
+          // The counter is judged in recordUse(), where of two at once one wins.
+          credential: { id: response.id, publicKey: new Uint8Array(passkey.public_key), counter: 0 },
+        })
+        if (!verified) return undefined
+        return {
+          userId: passkey.user_id,
+          passkeyId: passkey.id,
+          userVerified: authenticationInfo.userVerified,
+          counter: authenticationInfo.newCounter,
+          isSynced: authenticationInfo.credentialBackedUp,
+        }
+      } catch {
+        return undefined // the library throws for whatever does not hold
+      }
+    },
+
+    recordUse: (trx, at, { passkeyId, counter, isSynced }) =>
+      repo.recordPasskeyUse(trx, passkeyId, { counter, isSynced, at }),
+
+    list: async userId => (await repo.listPasskeys(store.db, userId)).map(toView),
+
+    async rename(trx, userId, id, name) {
+      const row = await repo.renamePasskey(trx, userId, id, name)
+      return row && toView(row)
+    },
+
+    remove: repo.deletePasskey,
+    cleanUp: () => repo.deleteExpiredChallenges(store.db, clock.now()),
+  }
+}
+
+function challengeOf(clientDataJSON: string): string | undefined {
+  try {
+    const data: unknown = JSON.parse(Buffer.from(clientDataJSON, 'base64url').toString())
+    const isData = typeof data === 'object' && data !== null && 'challenge' in data
+    return isData && typeof data.challenge === 'string' ? data.challenge : undefined
+  } catch {
+    return undefined
+  }
+}
+
+async function unlessRefused<T>(verify: () => Promise<T>): Promise<T> {
+  try {
+    return await verify()
+  } catch (cause) {
+    throw new ProblemError('invalid_passkey', { cause })
+  }
+}
+
+/** The user handle that an authenticator keeps is the user's id. Not all send it. */
+const isHandleOf = (userId: string, handle: string | undefined): boolean =>
+  handle === undefined || Buffer.from(handle, 'base64url').equals(uuidToBytes(userId))
+
+const toView = (row: repo.PasskeyRow): PasskeyView => ({
+  id: row.id,
+  name: row.name,
+  created_at: row.created_at.toISOString(),
+  last_used_at: row.last_used_at?.toISOString() ?? null,
+  is_synced: row.is_synced,
+  transports: row.transports,
+})
