@@ -42,11 +42,29 @@ export const commands: readonly Command[] = [
     load: async () => (await import('./admin.ts')).createAdministrator,
   },
   {
-    name: 'keys rotate',
-    summary: 'Make a new key to sign access tokens with',
-    details:
-      'It is published at once and signs after ten minutes. Earlier keys verify until their tokens expire.',
+    name: 'audit verify',
+    summary: 'Check that no row of the audit log was changed, removed, put in or cut off',
+    details: 'Names the rows and seals at fault, and exits with 1 where there are any.',
     options: [
+      {
+        name: 'head',
+        value: 'END',
+        about: 'The end that an earlier verification printed; the log must still go through it',
+      },
+    ],
+    load: async () => (await import('./audit.ts')).verifyAuditLog,
+  },
+  {
+    name: 'keys rotate',
+    summary: 'Make a new key to sign access tokens with, or to encrypt with',
+    details:
+      'A signing key is published at once and signs after ten minutes. Earlier keys verify until their tokens expire.',
+    options: [
+      {
+        name: 'encryption',
+        about:
+          'Instead, put ENCRYPTION_KEY in the place of ENCRYPTION_KEY_PREVIOUS, and encrypt secrets with a new key',
+      },
       {
         name: 'immediately',
         about: 'Sign with it now and believe no earlier token any more, for a key that leaked',
