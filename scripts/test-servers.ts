@@ -5,6 +5,7 @@ import fs from 'node:fs'
 const servers: readonly { name: string; package: string; program: string }[] = [
   { name: 'RabbitMQ', package: 'rabbitmq-server', program: 'rabbitmq-server' },
   { name: 'Redis', package: 'redis-server', program: 'redis-server' },
+  { name: 'Chromium', package: 'chromium', program: 'chromium' },
 ]
 
 /**
