@@ -1,0 +1,163 @@
+import { encodeCursor } from '@roster/server/src/lib/cursor.ts'
+import { deriveKey } from '@roster/server/src/lib/secrets.ts'
+import { readFilter, selection } from '@roster/server/src/modules/audit/list.ts'
+import { auditQuery } from '@roster/server/src/modules/audit/repo.ts'
+import { partsOf } from '@roster/server/src/modules/users/list/list-users.ts'
+import { usersQuery } from '@roster/server/src/modules/users/list/repo.ts'
+import type { UserListQuery, UserSort } from '@roster/server/src/modules/users/list/schemas.ts'
+import { type CompiledQuery, Kysely, PostgresDialect } from 'kysely'
+import type pg from 'pg'
+import { percentile } from '../statistics.ts'
+
+/** One page that is asked for, and whether the database reads it by index alone. */
+export type Case = { name: string; path: string; byIndex: boolean }
+
+const limit = 50
+const clients = 10
+
+const sorts: UserSort[] = [
+  'created_at',
+  '-created_at',
+  'username',
+  '-username',
+  'email',
+  '-email',
+  'last_login_at',
+  '-last_login_at',
+]
+
+const userQueries: UserListQuery[] = [
+  ...sorts.map(sort => ({ sort })),
+  ...[
+    { status: 'active' },
+    { status: 'inactive' },
+    { status: 'deleted' },
+    { premium: true },
+    { premium: false },
+    { role: 'admin' },
+    { role: 'support' },
+    { role: 'user' },
+    { created_after: '2024-12-01T00:00:00Z' },
+    { created_before: '2024-02-01T00:00:00Z' },
+  ].flatMap(filter => [filter, { ...filter, sort: 'username' }] as UserListQuery[]),
+  { last_login_before: '2025-02-01T00:00:00Z' },
+  ...['a', 'anna', 'anna.12', 'anna Mü', '+431'].map(q => ({ q })),
+]
+
+export async function userCases(pool: pg.Pool, encryptionKey: Buffer): Promise<Case[]> {
+  const db = new Kysely<never>({ dialect: new PostgresDialect({ pool }) })
+  const key = deriveKey(encryptionKey, 'cursors')
+  const now = new Date()
+  const cases: Case[] = []
+  for (const query of userQueries) {
+    const parts = partsOf(query, now)
+    const plans = parts.map(part => usersQuery({ ...part, limit: limit + 1 }).compile(db))
+    const byIndex = (await Promise.all(plans.map(plan => isByIndex(pool, plan)))).every(Boolean)
+    const base = `/api/v1/users?${new URLSearchParams({ ...texts(query), limit: String(limit) })}`
+    cases.push({ name: `users ${JSON.stringify(query)} first`, path: base, byIndex })
+    const [part] = parts
+    if (!part || parts.length > 1) continue
+    const everybody = usersQuery({ ...part, limit: 2 ** 31 - 1 }).compile(db)
+    for (const [place, row] of await placesIn(pool, everybody, 'place_key, id')) {
+      const position = [0, 1000, String(row.place_key), String(row.id)]
+      const cursor = encodeCursor(key, `users ${JSON.stringify(query)}`, position)
+      cases.push({
+        name: `users ${JSON.stringify(query)} ${place}`,
+        path: `${base}&cursor=${cursor}`,
+        byIndex,
+      })
+    }
+  }
+  return cases
+}
+
+export async function auditCases(pool: pg.Pool, encryptionKey: Buffer): Promise<Case[]> {
+  const db = new Kysely<never>({ dialect: new PostgresDialect({ pool }) })
+  const key = deriveKey(encryptionKey, 'cursors')
+  const { rows } = await pool.query('select actor_id from audit_log where actor_id is not null limit 1')
+  const person = String(rows[0]?.actor_id)
+  const queries = [
+    {},
+    { actor: person },
+    { subject: person },
+    { action: ['login'] },
+    { action: ['role.granted'] },
+    { action: ['role.granted', 'role.revoked', 'role.created'] },
+    { outcome: 'success' as const },
+    { outcome: 'failure' as const },
+    { outcome: 'denied' as const },
+    { after: '2025-01-05T00:00:00Z', before: '2025-01-06T00:00:00Z' },
+    { actor: person, outcome: 'success' as const },
+  ]
+  const cases: Case[] = []
+  for (const query of queries) {
+    const filter = readFilter(query)
+    const byIndex = await isByIndex(pool, auditQuery(selection(filter, limit + 1)).compile(db))
+    const base = `/api/v1/audit?${search(query)}limit=${limit}`
+    cases.push({ name: `audit ${JSON.stringify(query)} first`, path: base, byIndex })
+    const everything = auditQuery(selection(filter, 2 ** 31 - 1)).compile(db)
+    for (const [place, row] of await placesIn(pool, everything, 'id')) {
+      const cursor = encodeCursor(key, `audit ${JSON.stringify(filter)}`, [String(row.id)])
+      cases.push({
+        name: `audit ${JSON.stringify(query)} ${place}`,
+        path: `${base}&cursor=${cursor}`,
+        byIndex,
+      })
+    }
+  }
+  return cases
+}
+
+const texts = (query: object): Record<string, string> =>
+  Object.fromEntries(Object.entries(query).map(([name, value]) => [name, String(value)]))
+
+const search = (query: object): string =>
+  Object.entries(query)
+    .flatMap(([name, value]) => [value].flat().map(one => `${name}=${encodeURIComponent(String(one))}&`))
+    .join('')
+
+async function isByIndex(pool: pg.Pool, { sql, parameters }: CompiledQuery): Promise<boolean> {
+  const { rows } = await pool.query(`explain ${sql}`, [...parameters])
+  const plan = rows.map(row => row['QUERY PLAN']).join('\n')
+  return !/Seq Scan on (users|user_activity|user_credentials|audit_log|audit_personal)/.test(plan)
+}
+
+type Row = Record<string, unknown>
+
+/** The rows after which the middle page and the last one begin. */
+async function placesIn(pool: pg.Pool, all: CompiledQuery, columns: string): Promise<[string, Row][]> {
+  const total = await pool.query(`select count(*)::int as n from (${all.sql}) t`, [...all.parameters])
+  const count: number = total.rows[0]?.n ?? 0
+  const at = async (offset: number): Promise<Row | undefined> => {
+    const text = `select ${columns} from (${all.sql}) t offset ${offset} limit 1`
+    return (await pool.query(text, [...all.parameters])).rows[0]
+  }
+  const middle = await at(Math.floor(count / 2))
+  const last = await at(Math.max(0, count - limit - 1))
+  return [
+    ...(middle ? ([['middle', middle]] as [string, Row][]) : []),
+    ...(last ? ([['last', last]] as [string, Row][]) : []),
+  ]
+}
+
+/** Asks for a page `requests` times, ten clients at once. Milliseconds. */
+export async function measure(
+  url: string,
+  token: string,
+  { path, name }: Case,
+  requests: number,
+): Promise<{ p50: number; p95: number }> {
+  const took: number[] = []
+  let left = requests
+  const client = async () => {
+    while (left-- > 0) {
+      const start = performance.now()
+      const reply = await fetch(url + path, { headers: { authorization: `Bearer ${token}` } })
+      await reply.arrayBuffer()
+      if (reply.status !== 200) throw new Error(`${name} answered ${reply.status}`)
+      took.push(performance.now() - start)
+    }
+  }
+  await Promise.all(Array.from({ length: clients }, client))
+  return { p50: percentile(took, 0.5), p95: percentile(took, 0.95) }
+}
