@@ -31,6 +31,7 @@ export async function createByAdministrator(
   return store.transact(async trx => {
     const at = clock.now()
     await refuseRolesBeyond(trx, principal, [...asked])
+    await deps.verification.lockTarget(trx, at, emailKey(user.email) ?? '')
     const userId = await createUser(trx, at, origin, { ...user, password_hash })
     for (const name of [...asked].sort()) await grantRole(trx, at, origin, { userId, role: name })
     if (password_hash === undefined && user.is_active !== false) {

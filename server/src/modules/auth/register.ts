@@ -2,6 +2,7 @@ import type { PasswordHasher } from '../../hashing/pool.ts'
 import { can, type Principal } from '../../http/principal.ts'
 import type { FieldError } from '../../http/problem-schema.ts'
 import { ProblemError } from '../../http/problems.ts'
+import { emailKey } from '../../lib/text.ts'
 import { defaultRole, grantRole, refuseRolesBeyond } from '../access/index.ts'
 import type { Origin } from '../audit/index.ts'
 import { createUser, type NewUser, readNewUser } from '../users/index.ts'
@@ -83,6 +84,7 @@ export function createRegistered(
 ): Promise<string> {
   return deps.store.transact(async trx => {
     const at = deps.clock.now()
+    await deps.verification.lockTarget(trx, at, emailKey(user.email) ?? '')
     const userId = await createUser(trx, at, origin, user)
     for (const role of roles) await grantRole(trx, at, origin, { userId, role })
     if (!user.email_verified) {

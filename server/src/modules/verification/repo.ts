@@ -83,6 +83,15 @@ export async function lockQuota(
     .executeTakeFirst()
 }
 
+/** The same lock for an address that nothing may have been sent to yet. */
+export async function takeQuotaLock(trx: Tx, address: Buffer, at: Date): Promise<void> {
+  await trx
+    .insertInto('code_quotas')
+    .values({ address_hash: address, touched_at: at })
+    .onConflict(conflict => conflict.column('address_hash').doUpdateSet({ touched_at: at }))
+    .execute()
+}
+
 export type Guess = {
   purpose: string
   userId: string

@@ -31,6 +31,12 @@ export type Verification = {
    */
   issueCode(trx: Tx, at: Date, code: Binding & { purpose: CodePurpose }): Promise<string>
   /**
+   * Takes the lock under which codes of an address are sent and judged. Whoever creates a user and then sends
+   * them a code or counted link takes it first: a change of e-mail address holds it while it waits for the
+   * address, and two that wait for each other would end in an error for one.
+   */
+  lockTarget(trx: Tx, at: Date, target: string): Promise<void>
+  /**
    * Judges a guess and uses the code up if it is right. The guess is counted before it is judged, under a lock
    * per target, so parallel guesses get no more tries than one after the other. Lock the user's row first
    * where the transaction is going to.
@@ -120,6 +126,8 @@ export function createVerification(deps: {
       count('sent', purpose)
       return code
     },
+
+    lockTarget: (trx, at, target) => repo.takeQuotaLock(trx, addressHash(target), at),
 
     async consumeCode(trx, at, { purpose, userId, target, code }) {
       const address = addressHash(target)
