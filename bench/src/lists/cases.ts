@@ -12,7 +12,7 @@ import { percentile } from '../statistics.ts'
 /** One page that is asked for, and whether the database reads it by index alone. */
 export type Case = { name: string; path: string; byIndex: boolean }
 
-const limit = 50
+const limit = 20
 const clients = 10
 
 const sorts: UserSort[] = [

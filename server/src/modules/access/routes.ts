@@ -163,7 +163,7 @@ export function accessRoutes(app: App, deps: AccessDeps): void {
       response: { 200: ref(RoleMembersSchema), ...problemResponses('not_found') },
     },
     handler(request) {
-      const { limit = 50, cursor } = request.query
+      const { limit = 20, cursor } = request.query
       const reading = { db: deps.store.db, cursorKey: deps.cursorKey }
       return listMembers(reading, request.params.name, { limit, cursor })
     },
@@ -197,7 +197,7 @@ export function accessRoutes(app: App, deps: AccessDeps): void {
       response: { 200: ref(AuditListSchema) },
     },
     handler(request) {
-      const { limit = 50, cursor } = request.query
+      const { limit = 20, cursor } = request.query
       const reading = { db: deps.store.db, cursorKey: deps.cursorKey }
       return listAudit(reading, { actions: roleChanges }, { limit, cursor })
     },

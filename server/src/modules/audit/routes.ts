@@ -54,7 +54,7 @@ export function auditRoutes(app: App, deps: AuditDeps): void {
       response: { 200: ref(AuditListSchema) },
     },
     handler(request) {
-      const { limit = 50, cursor, ...query } = request.query
+      const { limit = 20, cursor, ...query } = request.query
       return listAudit(reading, readFilter(query), { limit, cursor })
     },
   })
@@ -146,7 +146,7 @@ export function auditRoutes(app: App, deps: AuditDeps): void {
       response: { 200: ref(ActivitySchema) },
     },
     handler(request) {
-      const { limit = 50, cursor } = request.query
+      const { limit = 20, cursor } = request.query
       return listActivity(reading, principalOf(request).userId, { limit, cursor })
     },
   })
@@ -165,7 +165,7 @@ export function auditRoutes(app: App, deps: AuditDeps): void {
       response: { 200: ref(ActivitySchema), ...problemResponses('not_found') },
     },
     handler(request) {
-      const { limit = 50, cursor } = request.query
+      const { limit = 20, cursor } = request.query
       return listActivity(reading, request.params.id.toLowerCase(), { limit, cursor })
     },
   })

@@ -61,7 +61,7 @@ export const auditFilters = {
 }
 
 export const paging = {
-  limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 100, default: 50 })),
+  limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 100, default: 20 })),
   cursor: Type.Optional(
     Type.String({ maxLength: 2048, description: 'The `next_cursor` of the page before' }),
   ),

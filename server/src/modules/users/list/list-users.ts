@@ -19,7 +19,7 @@ type Part = Pick<UserSelection, 'key' | 'descending' | 'filter'>
  * @throws ProblemError validation_failed
  */
 export async function listUsers({ db, cursorKey }: Deps, query: UserListQuery, now: Date): Promise<UserList> {
-  const { limit = 50, cursor, ...rest } = query
+  const { limit = 20, cursor, ...rest } = query
   const parts = partsOf(rest, now)
   const list = `users ${JSON.stringify(rest)}`
   const place = cursor === undefined ? undefined : placeIn(cursorKey, list, cursor)

@@ -51,7 +51,7 @@ export const UserListQuerySchema = Type.Object(
       'Logged in, and not since this moment. Only with an order by last_login_at, which is the default then',
     ),
     sort: Type.Optional(Sort),
-    limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 100, default: 50 })),
+    limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 100, default: 20 })),
     cursor: Type.Optional(
       Type.String({ maxLength: 2048, description: 'The `next_cursor` of the page before' }),
     ),
