@@ -56,7 +56,7 @@ export async function startGroup({ size, log, env }: GroupOptions): Promise<Grou
       if (stopped) return
       firstFailed(new Error(`a worker ended (${signal ?? code}) before it was ready`))
       if (performance.now() - startedAt > livedLongEnough) pause = firstPause
-      log.error({ pid: worker.process.pid, code, signal }, 'a worker ended; starting another')
+      log.error({ pid: worker.process.pid, exit_code: code, signal }, 'a worker ended; starting another')
       setTimeout(() => !stopped && startWorker(), pause)
       pause = Math.min(pause * 2, longestPause)
     })

@@ -51,6 +51,8 @@ function watchBacklog(registry: Registry, read: () => Promise<readonly Backlog[]
       help,
       labelNames: ['channel'],
       registers: [registry],
+      // Every process reads the same database.
+      aggregator: 'max',
       async collect() {
         for (const backlog of await readOnce()) this.set({ channel: backlog.channel }, pick(backlog))
       },

@@ -61,6 +61,8 @@ function watchBacklogs(registry: Registry, backlogs: Map<Destination, () => Prom
       help,
       labelNames: ['to'],
       registers: [registry],
+      // Every process reads the same database.
+      aggregator: 'max',
       async collect() {
         for (const [to, read] of backlogs) {
           // Where the database does not answer, the other metrics still do.
