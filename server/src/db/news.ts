@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 import pg from 'pg'
-import type { Tx } from './store.ts'
+import { sendWithCommit, type Tx } from './transaction.ts'
 
 /**
  * What other processes must forget:
@@ -116,7 +116,7 @@ export function createNews(options: { url: string; log: (message: string) => voi
     subscribe: listener => void listeners.push(listener),
     apply,
     async notify(trx, announcement) {
-      await sql`select pg_notify(${channel}, ${JSON.stringify(announcement)})`.execute(trx)
+      sendWithCommit(trx, sql`select pg_notify(${channel}, ${JSON.stringify(announcement)})`)
     },
     isCurrent: now => now - heardUntil < freshness,
     async start() {

@@ -1,13 +1,14 @@
-import { Kysely, PostgresDialect, type Transaction } from 'kysely'
+import { Kysely, PostgresDialect } from 'kysely'
 import pg from 'pg'
 import type { Announcement, News } from './news.ts'
+import { PreparingClient } from './prepared.ts'
 import type { Database } from './tables.ts'
+import { createTransactions, type Tx } from './transaction.ts'
+
+export { sendWithCommit, type Tx } from './transaction.ts'
 
 /** A connection or a transaction: what reads take first. */
 export type Db = Kysely<Database>
-
-/** A transaction: what a function demands that locks, or that must happen together with its caller's change. */
-export type Tx = Transaction<Database>
 
 /** The database as services use it: reads on `db`, every change inside `transact`. */
 export type Store = {
@@ -38,6 +39,8 @@ export type PoolOptions = {
 export function createPool({ url, size, overflow, queryTimeout = 4500, onError }: PoolOptions): pg.Pool {
   const pool = new pg.Pool({
     connectionString: url,
+    Client: PreparingClient,
+    pipeline: true,
     min: 0,
     max: size + overflow,
     idleTimeoutMillis: 30_000,
@@ -57,13 +60,14 @@ export function createPool({ url, size, overflow, queryTimeout = 4500, onError }
 
 export function createStore(pool: pg.Pool, news: News): Store {
   const db = new Kysely<Database>({ dialect: new PostgresDialect({ pool }) })
+  const runTransaction = createTransactions(pool)
   const announced = new WeakMap<Tx, Announcement[]>()
   return {
     db,
     pool,
     async transact(change) {
       const made: Announcement[] = []
-      const result = await db.transaction().execute(trx => {
+      const result = await runTransaction(trx => {
         announced.set(trx, made)
         return change(trx)
       })

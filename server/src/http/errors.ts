@@ -44,9 +44,10 @@ export function pathOf(url: string | undefined): string {
 /**
  * SQLSTATE (PostgreSQL's appendix A): class 08 connection, 53 resources, 58 system; 57P01–05 shutdown, crash,
  * starting, dropped; 57014 cancelled by statement_timeout; 55P03 lock_timeout; 25006 read-only; 28 and 3D not
- * let in; 40001 and 40P01 lost a race that a repetition wins.
+ * let in; 40001 and 40P01 lost a race that a repetition wins; 0A000 a prepared statement that a migration
+ * made stale, which is prepared anew.
  */
-const sqlStates = /^(08...|53...|58...|57P0[1-5]|57014|55P03|25006|28...|3D000|40001|40P01)$/
+const sqlStates = /^(0A000|08...|53...|58...|57P0[1-5]|57014|55P03|25006|28...|3D000|40001|40P01)$/
 
 const networkCodes = new Set([
   'ECONNREFUSED',

@@ -30,7 +30,7 @@ export type AuditEntry = {
 export async function appendAudit(trx: Tx, at: Date, origin: Origin, entry: AuditEntry): Promise<void> {
   const { ip, userAgent } = origin
   const personal = ip === undefined && userAgent === undefined ? undefined : { ip, userAgent }
-  await insertAuditEntry(
+  insertAuditEntry(
     trx,
     {
       id: uuidv7(at),

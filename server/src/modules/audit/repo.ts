@@ -1,18 +1,18 @@
 import { type RawBuilder, type Selectable, sql } from 'kysely'
-import type { Db, Tx } from '../../db/store.ts'
+import { type Db, sendWithCommit, type Tx } from '../../db/store.ts'
 import type { AuditLogTable, AuditPersonalTable, AuditSealsTable } from '../../db/tables.ts'
 
 export type AuditRecord = Omit<Selectable<AuditLogTable>, 'details' | 'personal_digest'> & { details: string }
 
 /**
- * The row, its place in the queue for sealing and what is personal about it, in one statement: an audit entry
- * costs its caller one round trip.
+ * The row, its place in the queue for sealing and what is personal about it, in one statement that its caller
+ * does not wait for.
  */
-export async function insertAuditEntry(
+export function insertAuditEntry(
   trx: Tx,
   entry: AuditRecord,
   personal: Omit<Selectable<AuditPersonalTable>, 'audit_id'> | undefined,
-): Promise<void> {
+): void {
   const { id } = entry
   const digest = personal
     ? digestOf(sql`${personal.salt}::bytea`, sql`${personal.ip}::inet`, sql`${personal.user_agent}::text`)
@@ -21,7 +21,7 @@ export async function insertAuditEntry(
     ? sql`, personal as (insert into audit_personal (audit_id, ip, user_agent, salt)
         values (${id}, ${personal.ip}, ${personal.user_agent}, ${personal.salt}))`
     : sql``
-  await sql`
+  const insert = sql`
     with entry as (
       insert into audit_log (id, occurred_at, action, outcome, actor_type, actor_id, subject_type, subject_id,
         session_id, request_id, changed_fields, details, personal_digest)
@@ -29,7 +29,8 @@ export async function insertAuditEntry(
         ${entry.actor_id}, ${entry.subject_type}, ${entry.subject_id}, ${entry.session_id}, ${entry.request_id},
         ${entry.changed_fields}, ${entry.details}, ${digest})
     )${kept}
-    insert into audit_unsealed (audit_id) values (${id})`.execute(trx)
+    insert into audit_unsealed (audit_id) values (${id})`
+  sendWithCommit(trx, insert)
 }
 
 /** In SQL at both ends, so that the database's own way of writing an address never matters. */

@@ -14,7 +14,7 @@ export type DomainEvent = {
 
 /** Writes an event to the outbox in the transaction of its change: neither exists without the other. */
 export async function appendEvent(trx: Tx, at: Date, event: DomainEvent): Promise<void> {
-  await insertEvent(trx, {
+  insertEvent(trx, {
     id: uuidv7(at),
     type: event.type,
     user_id: event.userId ?? null,

@@ -1,10 +1,16 @@
 import { type Insertable, sql } from 'kysely'
-import type { Db, Tx } from '../../db/store.ts'
+import { type Db, sendWithCommit, type Tx } from '../../db/store.ts'
 import type { EventsTable } from '../../db/tables.ts'
 import type { OutboxEvent } from './envelope.ts'
 
-export async function insertEvent(trx: Tx, event: Insertable<EventsTable>): Promise<void> {
-  await trx.insertInto('events').values(event).execute()
+export function insertEvent(
+  trx: Tx,
+  event: Pick<Insertable<EventsTable>, 'id' | 'type' | 'user_id' | 'data' | 'occurred_at'>,
+): void {
+  const insert = sql`
+    insert into events (id, type, user_id, data, occurred_at)
+    values (${event.id}, ${event.type}, ${event.user_id}, ${event.data}, ${event.occurred_at})`
+  sendWithCommit(trx, insert)
 }
 
 /** Any number that nothing else in the database locks. */
