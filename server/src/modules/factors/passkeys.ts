@@ -79,6 +79,9 @@ export type Passkeys = {
 const taken: ConstraintProblems = { passkeys__credential_unique: 'passkey_taken' }
 const challengeLifetime = minutes(5)
 
+/** COSE: Ed25519, ECDSA on P-256, RSA with SHA-256. Every authenticator has one of them. */
+const supportedAlgorithmIDs = [-8, -7, -257]
+
 /** Passkeys that one user may have. */
 const most = 20
 
@@ -134,7 +137,9 @@ export function createPasskeys(deps: {
         userDisplayName: full_name ?? username,
         challenge: await newChallenge('register', id),
         excludeCredentials,
-        authenticatorSelection: { residentKey: 'required', userVerification: 'preferred' },
+        supportedAlgorithmIDs,
+        // Not required: a plain security key still makes a second factor.
+        authenticatorSelection: { residentKey: 'preferred', userVerification: 'preferred' },
       })
     },
 
@@ -148,6 +153,7 @@ export function createPasskeys(deps: {
           expectedOrigin,
           expectedRPID: rpID,
           requireUserVerification: false,
+          supportedAlgorithmIDs,
         }),
       )
       if (!verified) throw new ProblemError('invalid_passkey')

@@ -13,8 +13,10 @@ export function newTotp(issuer: string, label: string): { secret: string; url: s
   return { secret: totp.secret.base32, url: totp.toString() }
 }
 
-/** The time step that a code is of, if it is one that is accepted now. */
-export function stepOfCode(secret: string, code: string, now: Date): number | undefined {
+/** The time step that a code is of, if it is one that is accepted now. Apps show it with a space in the middle. */
+export function stepOfCode(secret: string, typed: string, now: Date): number | undefined {
+  const code = typed.replaceAll(' ', '')
+  if (!/^[0-9]{6}$/.test(code)) return undefined
   const totp = new TOTP({ secret: Secret.fromBase32(secret), digits, period })
   const delta = totp.validate({ token: code, timestamp: now.getTime(), window: tolerance })
   return delta === null ? undefined : Math.floor(now.getTime() / 1000 / period) + delta
