@@ -7,6 +7,7 @@ import { usersQuery } from '@roster/server/src/modules/users/list/repo.ts'
 import type { UserListQuery, UserSort } from '@roster/server/src/modules/users/list/schemas.ts'
 import { type CompiledQuery, Kysely, PostgresDialect } from 'kysely'
 import type pg from 'pg'
+import { Connection, prepare } from '../connection.ts'
 import { percentile } from '../statistics.ts'
 
 /** One page that is asked for, and whether the database reads it by index alone. */
@@ -148,15 +149,17 @@ export async function measure(
   requests: number,
 ): Promise<{ p50: number; p95: number }> {
   const took: number[] = []
+  const request = prepare('GET', path, { token })
   let left = requests
   const client = async () => {
+    const connection = await Connection.open(Number(new URL(url).port))
     while (left-- > 0) {
       const start = performance.now()
-      const reply = await fetch(url + path, { headers: { authorization: `Bearer ${token}` } })
-      await reply.arrayBuffer()
-      if (reply.status !== 200) throw new Error(`${name} answered ${reply.status}`)
+      const { status } = await connection.exchange(request)
+      if (status !== 200) throw new Error(`${name} answered ${status}`)
       took.push(performance.now() - start)
     }
+    connection.close()
   }
   await Promise.all(Array.from({ length: clients }, client))
   return { p50: percentile(took, 0.5), p95: percentile(took, 0.95) }
