@@ -44,7 +44,7 @@ create index user_search__outdated on user_search (form) where form < 1;
 
 -- The keys under which a row is found. n: the first 1 to 8 letters of a word of the names; i: two or three
 -- letters anywhere in one; t and l: the first 1 to 8 letters of a word of title and location; s: a skill.
--- Each is tagged with its block of 32,768 positions: one look-up costs what its block holds, however many
+-- Each is tagged with its block of 16,384 positions: one look-up costs what its block holds, however many
 -- users there are, and blocks are read newest first until the page is full.
 create function user_search_keys(names text, title text, location text, skills text[], block bigint)
 returns text[] language sql immutable parallel safe cost 10000 as $$
@@ -67,7 +67,7 @@ returns text[] language sql immutable parallel safe cost 10000 as $$
 $$;
 -- Without the pending list: a search would have to read all of it.
 create index user_search__keys on user_search
-  using gin (user_search_keys(names, title, location, skills, position >> 15)) with (fastupdate = off)
+  using gin (user_search_keys(names, title, location, skills, position >> 14)) with (fastupdate = off)
   where is_visible;
 
 insert into user_search (user_id) select id from users order by id;

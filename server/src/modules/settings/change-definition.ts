@@ -149,7 +149,13 @@ async function lookThrough(
   const view = (registry.next ?? registry.now)[scope]
   const found: Found = { count: 0, samples: [] }
   let alive = performance.now()
-  for await (const { invalid } of scanFor(deps.store.db, { scope, view, key: planned.key, rest: 0 })) {
+  for await (const { invalid } of scanFor(deps.store.db, {
+    scope,
+    view,
+    key: planned.key,
+    batch: 1000,
+    rest: 0,
+  })) {
     addTo(found, invalid)
     if (onInvalid === 'reset') await resetAll(deps, planned, invalid)
     if (performance.now() - alive > patience / 6) {

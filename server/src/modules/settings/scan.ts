@@ -10,25 +10,25 @@ import { breaksRule } from './validate.ts'
 export type InvalidGroup = { value: Json; users: string[]; message: string }
 export type ScanStep = { rows: number; invalid: InvalidGroup[] }
 
-const batchSize = 500
 const firstUser = '00000000-0000-0000-0000-000000000000'
 
 /**
  * Goes through all users' stored values of a key, in short reads that lock nothing, and finds those that
  * `view` refuses. A value is checked once for all users of a batch who share it.
  * @param key the definition that changes; where `view` lacks it, every stored value is found
+ * @param batch users a read: fewer hold up others for less time
  * @param rest how long to pause after each batch, as a multiple of the time it took: leaves the machine to others
  */
 export async function* scanFor(
   db: Db,
-  options: { scope: Scope; view: ScopeView; key: string; rest: number },
+  options: { scope: Scope; view: ScopeView; key: string; batch: number; rest: number },
 ): AsyncGenerator<ScanStep> {
-  const { scope, view, key, rest } = options
+  const { scope, view, key, batch: size, rest } = options
   const keys = [key, ...partnersOf(view, key)]
   let after = firstUser
   for (;;) {
     const began = performance.now()
-    const batch = await scanValues(db, { scope, keys, after, size: batchSize })
+    const batch = await scanValues(db, { scope, keys, after, size })
     if (batch.last === undefined) return
     after = batch.last
     const invalid = batch.groups.flatMap(({ values, users }) => {

@@ -1,4 +1,4 @@
-import type { PublicUserRow } from './repo.ts'
+import type { PublicUserRow } from './public-columns.ts'
 import type { PublicProfile, PublicUser } from './schemas.ts'
 
 export type { PublicUser } from './schemas.ts'

@@ -1,7 +1,8 @@
 import { type Selectable, sql, type Updateable } from 'kysely'
 import type { Db, Tx } from '../../../db/store.ts'
-import type { UserProfilesTable, UsersTable } from '../../../db/tables.ts'
+import type { UserProfilesTable } from '../../../db/tables.ts'
 import { refreshSearchRow } from '../search/repo.ts'
+import { type PublicUserRow, publicColumns } from './public-columns.ts'
 import type { Education, Experience } from './schemas.ts'
 
 /** A profile row; only this module writes it, and it checks the lists' shapes before. */
@@ -53,21 +54,10 @@ export async function putProfile(
   await refreshSearchRow(trx, userId)
 }
 
-export type PublicUserRow = Pick<
-  Selectable<UsersTable>,
-  'id' | 'username' | 'full_name' | 'avatar_url' | 'current_title' | 'location' | 'created_at' | 'is_active'
-> &
-  Omit<ProfileRow, 'user_id'>
-
 /** Users with their profiles, as far as others may ever see them. */
 export async function findPublicUsers(db: Db, ids: readonly string[]): Promise<PublicUserRow[]> {
   const { rows } = await sql<PublicUserRow>`
-    select u.id, u.username, u.full_name, u.avatar_url, u.current_title, u.location, u.created_at, u.is_active,
-      p.bio, p.headline, p.company, p.website_url, p.linkedin_url, p.github_url, p.years_of_experience,
-      p.city, p.country, coalesce(p.skills, '{}') as skills, coalesce(p.languages, '{}') as languages,
-      coalesce(p.education, '[]') as education, coalesce(p.experience, '[]') as experience,
-      coalesce(p.visibility, 'members') as visibility, coalesce(p.is_searchable, true) as is_searchable,
-      coalesce(p.hidden_fields, '{}') as hidden_fields
+    select ${sql.raw(publicColumns)}
     from users u left join user_profiles p on p.user_id = u.id
     where u.id = any(${ids}::uuid[])`.execute(db)
   return rows

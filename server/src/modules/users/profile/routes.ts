@@ -114,7 +114,7 @@ function searchRoute(app: App, { store, users, cursorKey }: ProfileDeps): void {
     async handler(request) {
       await refuseToSearch(users, principalOf(request))
       const { skills, ...query } = request.query
-      return searchUsers(store.db, cursorKey, { ...query, skills: skills?.flatMap(separate) })
+      return searchUsers(store.pool, cursorKey, { ...query, skills: skills?.flatMap(separate) })
     },
   })
 }

@@ -3,7 +3,8 @@ import { can, type Principal } from '../../../http/principal.ts'
 import { ProblemError } from '../../../http/problems.ts'
 import type { UserReader } from '../reading.ts'
 import type { User } from '../schemas.ts'
-import { findPublicUsers, type PublicUserRow } from './repo.ts'
+import type { PublicUserRow } from './public-columns.ts'
+import { findPublicUsers } from './repo.ts'
 
 /** How much of a user somebody sees: their own record, any record in full, or the public part. */
 export type View = 'own' | 'full' | 'public'

@@ -1,5 +1,7 @@
-import { type RawBuilder, sql } from 'kysely'
+import { sql } from 'kysely'
+import type { Pool } from 'pg'
 import type { Db, Tx } from '../../../db/store.ts'
+import { type PublicUserRow, publicColumns } from '../profile/public-columns.ts'
 import { type Conditions, foldSkill, joinWords, searchForm } from './terms.ts'
 
 /** Columns of users that search shows, filters on, or hides a user by. */
@@ -94,75 +96,68 @@ export async function outdatedSearchRows(db: Db, limit: number): Promise<string[
 }
 
 /** A user who was found, and where they stand among all: results come in falling order of it. */
-export type Hit = { position: number; userId: string }
+export type Hit = { position: number; user: PublicUserRow }
 
-/** Whether a row fits, by its own texts. Parameters all the way. */
-function fits({ names, notAllNames, title, location, skills }: Conditions): RawBuilder<boolean> {
-  const tests = [
-    names.length > 0 && sql`names like all(${names}::text[])`,
-    notAllNames.length > 0 && sql`not names like all(${notAllNames}::text[])`,
-    title.length > 0 && sql`title like all(${title}::text[])`,
-    location.length > 0 && sql`location like all(${location}::text[])`,
-    skills.length > 0 && sql`skills @> ${skills}::text[]`,
-  ].filter(test => test !== false)
-  return tests.length === 0 ? sql`true` : sql`${sql.join(tests, sql` and `)}`
-}
+/** Positions per block as a power of two: the same as in the index. */
+const blockBits = 14
+
+/** Visible users looked at one by one before the index is asked: enough where one in twenty matches. */
+const walkedFirst = 400
+
+const fits = `names like all($3::text[]) and title like all($4::text[]) and location like all($5::text[])
+  and skills @> $6::text[] and (cardinality($7::text[]) = 0 or not names like all($7::text[]))`
 
 /**
- * Looks at the newest `rows` visible users below `before`, one after the other: for what many match, that is
- * all it takes.
- * @returns the matches, and how far it got; undefined where it came to the end
+ * First the newest users are looked at, one after the other: for what many match, that is all it takes. What is
+ * rarer is looked up in the index, block by block, newest first, until there are enough. A look-up costs what
+ * the block holds, so neither frequent nor rare words, nor the number of users, make it slow.
  */
-export async function walkNewest(
-  db: Db,
-  conditions: Conditions,
-  { before, rows: size, limit }: { before: number; rows: number; limit: number },
-): Promise<{ hits: Hit[]; reached: number | undefined }> {
-  const { rows } = await sql<{ hits: [number, string][] | null; reached: string | null; seen: number }>`
-    with newest as materialized (
-      select position, user_id, names, title, location, skills from user_search
-      where is_visible and position < ${before} order by position desc limit ${size}
-    ), matching as (
-      select position, user_id from newest where ${fits(conditions)} order by position desc limit ${limit}
-    )
-    select (select min(position) from newest) as reached, (select count(*)::int from newest) as seen,
-      (select json_agg(json_build_array(position, user_id) order by position desc) from matching) as hits`.execute(
-    db,
-  )
-  const row = rows[0]
-  return {
-    hits: (row?.hits ?? []).map(([position, userId]) => ({ position, userId })),
-    reached: row?.reached == null || row.seen < size ? undefined : Number(row.reached),
-  }
-}
-
-/** Positions per block: the same number as in the index, as a power of two. */
-const blockBits = 15
-
-/**
- * Finds matches below `before` by the index, block by block, newest first, until there are `limit`. Costs what
- * the blocks hold that it has to look into, so what is rare costs a look-up for each block, and what is
- * frequent ends in the first.
- */
-export async function findByKeys(
-  db: Db,
-  conditions: Conditions,
-  { before, limit }: { before: number; limit: number },
-): Promise<Hit[]> {
-  const { rows } = await sql<{ position: string; user_id: string }>`
+const findPageSql = `
+  with newest as materialized (
+    select position, user_id, names, title, location, skills from user_search
+    where is_visible and position < $1::bigint order by position desc limit ${walkedFirst}
+  ), matching as materialized (
+    select position, user_id from newest where ${fits} order by position desc limit $2::int
+  ), walk as materialized (
+    select min(position) as reached,
+      count(*) = ${walkedFirst} and cardinality($8::text[]) > 0 and (select count(*) from matching) < $2::int
+        as goes_on
+    from newest
+  ), older as (
     select found.position, found.user_id
     from (
-      select array(select block || key from unnest(${conditions.keys}::text[]) as key) as keys
-      from generate_series((${before}::bigint - 1) >> ${sql.lit(blockBits)}, 0, -1) as block
-      offset 0
+      select reached, array(select block || key from unnest($8::text[]) as key) as keys
+      from walk, generate_series((reached - 1) >> ${blockBits}, 0, -1) as block
+      where goes_on offset 0
     ) as blocks
     cross join lateral (
       select position, user_id from user_search
       where is_visible
-        and user_search_keys(names, title, location, skills, position >> ${sql.lit(blockBits)}) @> blocks.keys
-        and position < ${before} and ${fits(conditions)}
+        and user_search_keys(names, title, location, skills, position >> ${blockBits}) @> blocks.keys
+        and position < blocks.reached and ${fits}
       order by position desc offset 0
     ) as found
-    limit ${limit}`.execute(db)
-  return rows.map(({ position, user_id }) => ({ position: Number(position), userId: user_id }))
+    limit $2::int
+  ), hits as materialized (
+    select position, user_id from matching union all select position, user_id from older limit $2::int
+  )
+  select hits.position, ${publicColumns}
+  from hits join users u on u.id = hits.user_id left join user_profiles p on p.user_id = u.id
+  order by hits.position desc`
+
+/**
+ * The newest `limit` visible users below position `before` who fit. Planned once for each connection: planning
+ * takes as long as finding.
+ */
+export async function findPage(
+  pool: Pool,
+  { keys, names, notAllNames, title, location, skills }: Conditions,
+  { before, limit }: { before: number; limit: number },
+): Promise<Hit[]> {
+  const { rows } = await pool.query<PublicUserRow & { position: string }>({
+    name: 'users.search',
+    text: findPageSql,
+    values: [before, limit, names, title, location, skills, notAllNames, keys],
+  })
+  return rows.map(({ position, ...user }) => ({ position: Number(position), user }))
 }

@@ -1,10 +1,10 @@
-import type { Db, Store, Tx } from '../../../db/store.ts'
+import type { Pool } from 'pg'
+import type { Store, Tx } from '../../../db/store.ts'
 import { ProblemError } from '../../../http/problems.ts'
 import { decodeCursor, encodeCursor } from '../../../lib/cursor.ts'
 import { type PublicUser, toPublicUser } from '../profile/public-view.ts'
-import { findPublicUsers } from '../profile/repo.ts'
-import { findByKeys, type Hit, outdatedSearchRows, refreshSearchRow, walkNewest } from './repo.ts'
-import { type Conditions, foldSkill, stagesOf, wordsOf } from './terms.ts'
+import { findPage, type Hit, outdatedSearchRows, refreshSearchRow } from './repo.ts'
+import { foldSkill, stagesOf, wordsOf } from './terms.ts'
 
 export type SearchQuery = {
   q?: string | undefined
@@ -17,9 +17,6 @@ export type SearchQuery = {
 
 export type SearchPage = { items: PublicUser[]; next_cursor: string | null }
 
-/** Users looked at one by one before the index is asked: enough where one in twenty matches. */
-const walkedFirst = 400
-
 type Place = { stage: number; before: number | undefined }
 
 /**
@@ -28,7 +25,7 @@ type Place = { stage: number; before: number | undefined }
  * index holds nothing that a user hides, so neither results nor their order, number or duration depend on it.
  * @throws ProblemError validation_failed for a cursor of another search
  */
-export async function searchUsers(db: Db, cursorKey: Buffer, query: SearchQuery): Promise<SearchPage> {
+export async function searchUsers(pool: Pool, cursorKey: Buffer, query: SearchQuery): Promise<SearchPage> {
   const criteria = criteriaOf(query)
   const list = `users/search ${JSON.stringify(criteria ?? null)}`
   const place = placeOf(cursorKey, list, query.cursor)
@@ -38,34 +35,17 @@ export async function searchUsers(db: Db, cursorKey: Buffer, query: SearchQuery)
   for (let stage = place.stage; stage < stages.length && hits.length <= query.limit; stage += 1) {
     const conditions = stages[stage]
     if (!conditions) break
-    const before = stage === place.stage ? place.before : undefined
-    const found = await findStage(db, conditions, before, query.limit + 1 - hits.length)
+    const before = (stage === place.stage ? place.before : undefined) ?? Number.MAX_SAFE_INTEGER
+    const found = await findPage(pool, conditions, { before, limit: query.limit + 1 - hits.length })
     hits.push(...found.map(hit => ({ ...hit, stage })))
   }
   const page = hits.slice(0, query.limit)
   const last = page.at(-1)
   return {
-    items: await publicUsers(db, page),
+    items: page.map(({ user }) => toPublicUser(user)),
     next_cursor:
       last && hits.length > page.length ? encodeCursor(cursorKey, list, [last.stage, last.position]) : null,
   }
-}
-
-async function findStage(
-  db: Db,
-  conditions: Conditions,
-  from: number | undefined,
-  limit: number,
-): Promise<Hit[]> {
-  const end = from ?? Number.MAX_SAFE_INTEGER
-  const walked = await walkNewest(db, conditions, { before: end, rows: walkedFirst, limit })
-  if (walked.reached === undefined || walked.hits.length >= limit) return walked.hits
-  if (conditions.keys.length === 0) return walked.hits
-  const older = await findByKeys(db, conditions, {
-    before: walked.reached,
-    limit: limit - walked.hits.length,
-  })
-  return [...walked.hits, ...older]
 }
 
 /** Undefined where the query asks for words and has none, e.g. `???`: that matches nobody. */
@@ -99,22 +79,6 @@ function placeOf(key: Buffer, list: string, cursor: string | undefined): Place {
   if (typeof stage === 'number' && typeof before === 'number') return { stage, before }
   throw new ProblemError('validation_failed', {
     errors: [{ path: 'cursor', code: 'invalid', message: 'Is not a cursor of this search.' }],
-  })
-}
-
-/** The users in the order of the hits; one who has hidden in this very moment is left out. */
-async function publicUsers(db: Db, hits: readonly Hit[]): Promise<PublicUser[]> {
-  const rows = new Map(
-    (
-      await findPublicUsers(
-        db,
-        hits.map(({ userId }) => userId),
-      )
-    ).map(row => [row.id, row]),
-  )
-  return hits.flatMap(({ userId }) => {
-    const row = rows.get(userId)
-    return row?.is_active && row.visibility !== 'private' && row.is_searchable ? [toPublicUser(row)] : []
   })
 }
 
