@@ -60,14 +60,14 @@ export const auditFilters = {
   before: Type.Optional(Type.String({ format: 'date-time', description: 'Before this moment' })),
 }
 
-export const paging = {
+const paging = {
   limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 100, default: 20 })),
   cursor: Type.Optional(
     Type.String({ maxLength: 2048, description: 'The `next_cursor` of the page before' }),
   ),
 }
 
-export const AuditFilterSchema = Type.Object(auditFilters, { additionalProperties: false })
+const AuditFilterSchema = Type.Object(auditFilters)
 
 export type AuditQuery = Static<typeof AuditFilterSchema>
 
