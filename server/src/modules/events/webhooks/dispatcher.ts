@@ -37,7 +37,7 @@ const pauses = [
 const failing = 5
 const longestEndpointPause = hours(1)
 /** Longer than any call takes: what a killed process had under way comes due again after it. */
-const lease = seconds(60)
+const lease = seconds(20)
 const mostAtOnce = 50
 const mostPerEndpoint = 10
 const batchSize = 1000
