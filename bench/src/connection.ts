@@ -94,7 +94,11 @@ function replyLength(received: Buffer): number {
 }
 
 /** A request as bytes, made once and sent many times. */
-export function prepare(method: string, path: string, options: { token?: string; body?: object } = {}): Buffer {
+export function prepare(
+  method: string,
+  path: string,
+  options: { token?: string; body?: object } = {},
+): Buffer {
   const body = options.body === undefined ? '' : JSON.stringify(options.body)
   const head = [
     `${method} ${path} HTTP/1.1`,

@@ -84,7 +84,10 @@ export async function openLoop(options: {
       }
       await sleep(1)
     }
-    while (times.length + failures.length < total && performance.now() - begin < options.seconds * 1000 + 5000) {
+    while (
+      times.length + failures.length < total &&
+      performance.now() - begin < options.seconds * 1000 + 5000
+    ) {
       await sleep(5)
     }
     if (failures[0]) throw failures[0]

@@ -2,7 +2,7 @@ import os from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Connection, prepare, type Reply } from './connection.ts'
 import { closedLoop, openLoop } from './load.ts'
-import { cpuOf, memoryOf, startHelper } from './processes.ts'
+import { cpuOf, startHelper } from './processes.ts'
 import { type BenchUser, loginRequest, readRequest, registration, type Service } from './service.ts'
 import { inTurns, percentile } from './statistics.ts'
 
@@ -64,10 +64,14 @@ export async function logins(
   { seconds, rounds }: Effort,
 ): Promise<Comparison> {
   const file = new URL('./raw-hashing.ts', import.meta.url)
-  const processes = await Promise.all(Array.from({ length: os.availableParallelism() }, () => startHelper(file)))
+  const processes = await Promise.all(
+    Array.from({ length: os.availableParallelism() }, () => startHelper(file)),
+  )
   const requests = users.map(loginRequest)
   async function raw(length: number): Promise<number> {
-    const counts = await Promise.all(processes.map(one => one.ask<{ perSecond: number }>({ seconds: length })))
+    const counts = await Promise.all(
+      processes.map(one => one.ask<{ perSecond: number }>({ seconds: length })),
+    )
     return counts.reduce((sum, { perSecond }) => sum + perSecond, 0)
   }
   const ours = meter(service.pid)
@@ -83,7 +87,11 @@ export async function logins(
   try {
     await raw(seconds / 4)
     await run(seconds / 2)
-    const result = await inTurns(rounds, () => ours.measure(seconds, () => run(seconds)), () => raw(seconds))
+    const result = await inTurns(
+      rounds,
+      () => ours.measure(seconds, () => run(seconds)),
+      () => raw(seconds),
+    )
     const cpu = ours.perRequest()
     return { ...result, ...(cpu !== undefined && { oursCpu: cpu }) }
   } finally {
@@ -156,13 +164,6 @@ export const registrations = (service: Service, seconds: number): Promise<number
     expected: 201,
   })
 
-/** MB of the service's process after a restart, once it has had `seconds` to itself. */
-export async function memoryAtRest(service: Service, seconds: number): Promise<number> {
-  await service.restart()
-  await sleep(seconds * 1000)
-  return memoryOf(service.pid)
-}
-
 async function readOnce({ port }: Service, request: Buffer | undefined): Promise<string> {
   const connection = await Connection.open(port)
   const { body } = await connection.exchange(request ?? Buffer.alloc(0))
@@ -185,7 +186,8 @@ function meter(pid: number | undefined) {
       const before = cpuOf(pid)
       const perSecond = await run()
       const after = cpuOf(pid)
-      cpu = cpu === undefined || before === undefined || after === undefined ? undefined : cpu + after - before
+      cpu =
+        cpu === undefined || before === undefined || after === undefined ? undefined : cpu + after - before
       requests += perSecond * seconds
       return perSecond
     },
