@@ -35,15 +35,17 @@ export async function rabbitSink(url: string): Promise<Sink> {
   }
 }
 
-/** An endpoint that takes nine messages of ten, so that some come again. */
+/** An endpoint that now and then takes a message without saying so, which then comes again. */
 export async function webhookSink(): Promise<Sink & { url: string }> {
   const received: RosterEvent[] = []
-  let count = 0
+  const seen = new Set<string>()
   const server = http.createServer(async (request, reply) => {
     const body = (await request.toArray()).join('')
-    received.push(JSON.parse(body))
-    // Taken, but the sender does not learn of it.
-    if (++count % 50 === 0) request.socket.destroy()
+    const event: RosterEvent = JSON.parse(body)
+    const isNew = !seen.has(event.id)
+    received.push(event)
+    seen.add(event.id)
+    if (isNew && seen.size % 50 === 0) request.socket.destroy()
     else reply.writeHead(204).end()
   })
   server.listen(0, '127.0.0.1')

@@ -182,7 +182,7 @@ async function send(
 /** When to try again; undefined where it is given up: too late, gone for good (410), or nothing to send. */
 function nextAttempt(delivery: repo.ClaimedDelivery, result: WebhookResult, now: Date): Date | undefined {
   if (result.status === 410 || !delivery.data || now >= delivery.give_up_at) return undefined
-  const pause = pauses[delivery.attempts - 1] ?? pauses.at(-1) ?? 0
+  const pause = pauses[delivery.attempts] ?? pauses.at(-1) ?? 0
   const next = now.getTime() + pause * (0.9 + Math.random() * 0.2)
   return new Date(Math.min(next, delivery.give_up_at.getTime()))
 }

@@ -80,7 +80,10 @@ export async function insertDeliveries(
 export type ClaimedDelivery = {
   id: string
   endpoint_id: string
+  /** Those before this one. */
   attempts: number
+  /** The claim: it holds for as long as this stands in the row. */
+  next_attempt_at: Date
   give_up_at: Date
   url: string
   secret_sealed: Buffer
@@ -128,11 +131,11 @@ export async function claimDeliveries(db: Db, claim: Claim): Promise<ClaimedDeli
         and e.id <> all(${claim.except}::uuid[])
       limit ${claim.limit}
     ), taken as (
-      update webhook_deliveries d set attempts = attempts + 1, next_attempt_at = ${claim.leaseUntil}
+      update webhook_deliveries d set next_attempt_at = ${claim.leaseUntil}
       from due where d.id = due.id
       returning d.*
     )
-    select t.id, t.endpoint_id, t.attempts, t.give_up_at, e.url, e.secret_sealed, e.previous_secret_sealed,
+    select t.id, t.endpoint_id, t.attempts, t.next_attempt_at, t.give_up_at, e.url, e.secret_sealed, e.previous_secret_sealed,
       e.previous_secret_expires_at, t.event_id, t.sequence, t.event_type as type, v.occurred_at, v.data
     from taken t join webhook_endpoints e on e.id = t.endpoint_id left join events v on v.id = t.event_id
     order by t.sequence`.execute(db)
@@ -140,19 +143,19 @@ export async function claimDeliveries(db: Db, claim: Claim): Promise<ClaimedDeli
 }
 
 /**
- * Notes how an attempt ended. False where it is not the latest any more: its time ran out, and somebody else
- * has tried since.
+ * Notes how an attempt ended. False where the claim is lost: its time ran out, and somebody else took it. An
+ * attempt of which nothing was heard, since its process was killed, does not count.
  */
 export async function finishAttempt(
   db: Db,
-  { id, attempts }: { id: string; attempts: number },
+  { id, next_attempt_at, attempts }: Pick<ClaimedDelivery, 'id' | 'next_attempt_at' | 'attempts'>,
   changes: Updateable<WebhookDeliveriesTable>,
 ): Promise<boolean> {
   const { numUpdatedRows } = await db
     .updateTable('webhook_deliveries')
-    .set(changes)
+    .set({ ...changes, attempts: attempts + 1 })
     .where('id', '=', id)
-    .where('attempts', '=', attempts)
+    .where('next_attempt_at', '=', next_attempt_at)
     .where('state', '=', 'pending')
     .executeTakeFirst()
   return numUpdatedRows === 1n
