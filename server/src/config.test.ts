@@ -49,7 +49,7 @@ function problem(env: Record<string, string>) {
 
 describe('with nothing set', () => {
   test('it is development on this machine alone, with the documented defaults', () => {
-    expect({ ...load() }).toEqual({
+    expect({ ...load() }).toMatchObject({
       environment: 'development',
       host: '127.0.0.1',
       port: 8000,
