@@ -1,4 +1,4 @@
-import { collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 
 /** Upper bounds in seconds: a token check takes a millisecond, a password 50, a stuck database seconds. */
 const bounds = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
@@ -17,6 +17,8 @@ export type Metrics = {
   text: () => Promise<string>
   /** Called once a route; the function it returns is cheap enough for every request. */
   observer(method: string, route: string): Observe
+  /** Counts an error reply by its code: what limits, cool-downs and taken names turn away. */
+  problem(code: string): void
   watchPool(read: () => PoolGauges): void
   watchHashing(read: () => HashingGauges): void
 }
@@ -26,10 +28,17 @@ export function createMetrics(): Metrics {
   const registry = new Registry()
   collectDefaultMetrics({ register: registry })
   const durations = new RouteDurations(registry)
+  const problems = new Counter({
+    name: 'problems_total',
+    help: 'Error replies, by their code.',
+    labelNames: ['code'],
+    registers: [registry],
+  })
   return {
     registry,
     text: () => registry.metrics(),
     observer: (method, route) => durations.observer(method, route),
+    problem: code => problems.inc({ code }),
     watchPool(read) {
       watch(registry, 'db_pool_connections', 'Connections of the database pool, by state.', () => {
         const { total, idle, waiting } = read()

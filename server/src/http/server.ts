@@ -104,6 +104,7 @@ export function createServer(options: ServerOptions): App {
 
   app.setErrorHandler((error, request, reply) => {
     const problem = strict && error instanceof UndeclaredResponseError ? reveal(error) : toProblem(error)
+    metrics.problem(problem.code)
     if (problem.status >= 500) {
       const route = request.routeOptions.url
       log.error(
