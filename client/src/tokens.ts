@@ -41,14 +41,21 @@ const skew = 5
  * before the token expires; where that matters, ask `POST /api/v1/auth/introspect`.
  * @param options.url the service's public address, which is issuer and audience
  */
-export function createTokenVerifier(options: { url: string; audience?: string }): TokenVerifier {
+export function createTokenVerifier(options: {
+  url: string
+  audience?: string
+  /** Where the keys are, if not at the usual place below `url`. */
+  keysUrl?: string
+}): TokenVerifier {
   const keys = new Map<string, { key: KeyObject; algorithm: string }>()
   let lookedAt = Number.NEGATIVE_INFINITY
   let looking: Promise<void> | undefined
 
   async function fetchKeys(): Promise<void> {
     lookedAt = performance.now()
-    const reply = await fetch(`${options.url}/.well-known/jwks.json`, { signal: AbortSignal.timeout(5000) })
+    const reply = await fetch(options.keysUrl ?? `${options.url}/.well-known/jwks.json`, {
+      signal: AbortSignal.timeout(5000),
+    })
     if (!reply.ok) throw new Error(`jwks.json answered ${reply.status}`)
     const { keys: published } = (await reply.json()) as { keys: Jwk[] } // RFC 7517
     keys.clear()

@@ -33,6 +33,7 @@ export function createPublisher(deps: PublisherDeps): Loop {
     if (!broker.isConnected()) {
       // Another process may have a better way to it.
       await claims.release()
+      deps.metrics.failed('rabbitmq')
       throw new BrokerAway()
     }
     if (performance.now() - balancedAt > rebalanceEvery) {
