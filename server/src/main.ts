@@ -15,10 +15,10 @@ import { createLogger } from './http/logger.ts'
 import { createMetrics } from './http/metrics.ts'
 import { prepareQueue, startJobs } from './jobs/worker.ts'
 import { systemClock } from './lib/clock.ts'
+import { releaseGarbage } from './lib/memory.ts'
 import { setupCode } from './modules/auth/index.ts'
 import type { Phase, Probe } from './modules/system/index.ts'
 import { groupMetrics, isFirstMember, isGroupMember, leaveGroup, startGroup } from './process-group.ts'
-import { connectRedis } from './redis/client.ts'
 import { createServices, type Resources, type Services } from './services.ts'
 
 export type Service = {
@@ -76,7 +76,10 @@ async function open(config: Config, log: Logger, opened: AsyncDisposableStack): 
   const redis =
     config.redisUrl === undefined
       ? undefined
-      : connectRedis({ url: config.redisUrl, log: line => log.warn(line) })
+      : (await import('./redis/client.ts')).connectRedis({
+          url: config.redisUrl,
+          log: line => log.warn(line),
+        })
   opened.defer(async () => redis?.stop())
   const vault = await openVault({ store, news, clock, ...config })
   const resources = { config, clock, log, store, news, hasher, metrics, vault, ...(redis && { redis }) }
@@ -102,6 +105,7 @@ async function open(config: Config, log: Logger, opened: AsyncDisposableStack): 
     // So long a load balancer may take to see that this process is no longer ready.
     if (config.environment === 'production') await sleep(3000)
   })
+  releaseGarbage()
   await app.listen({ host: config.host, port: config.port })
   phase = 'ready'
   return { address: addressOf(app.server.address()), services, stop: () => opened.disposeAsync() }

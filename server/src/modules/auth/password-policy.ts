@@ -1,4 +1,4 @@
-import { dictionary } from '@zxcvbn-ts/language-common'
+import { createRequire } from 'node:module'
 import type { FieldError } from '../../http/problem-schema.ts'
 import { ProblemError } from '../../http/problems.ts'
 import { codePoints, fold } from '../../lib/text.ts'
@@ -92,7 +92,7 @@ const rules: readonly Rule[] = [
     code: 'common',
     message: 'is one of the most common passwords',
     policies: both,
-    holds: password => !commonPasswords.has(fold(password)),
+    holds: password => !isCommon(fold(password)),
   },
   {
     code: 'own_name',
@@ -102,7 +102,27 @@ const rules: readonly Rule[] = [
   },
 ]
 
-const commonPasswords: ReadonlySet<string> = new Set(dictionary['passwords-common'].map(String))
+/**
+ * The list as one text, loaded with the first new password: as a set of strings it is 20 MB of a process at
+ * rest, as a text 0.4, and searching that takes some microseconds.
+ */
+let commonPasswords: string | undefined
+
+function isCommon(password: string): boolean {
+  commonPasswords ??= loadCommonPasswords()
+  return !password.includes('\n') && commonPasswords.includes(`\n${password}\n`)
+}
+
+function loadCommonPasswords(): string {
+  const require = createRequire(import.meta.url)
+  const { dictionary }: typeof import('@zxcvbn-ts/language-common') = require('@zxcvbn-ts/language-common')
+  const text = `\n${dictionary['passwords-common'].join('\n')}\n`
+  // What has been read is not needed twice.
+  for (const file of Object.keys(require.cache)) {
+    if (file.includes('language-common')) delete require.cache[file]
+  }
+  return text
+}
 
 function ownWords({ email, username, names = [] }: PasswordOwner): Set<string> {
   const words = [email, email?.slice(0, email.indexOf('@')), username, ...names]

@@ -1,12 +1,8 @@
-import {
-  type AuthenticationResponseJSON,
-  generateAuthenticationOptions,
-  generateRegistrationOptions,
-  type PublicKeyCredentialCreationOptionsJSON,
-  type PublicKeyCredentialRequestOptionsJSON,
-  type RegistrationResponseJSON,
-  verifyAuthenticationResponse,
-  verifyRegistrationResponse,
+import type {
+  AuthenticationResponseJSON,
+  PublicKeyCredentialCreationOptionsJSON,
+  PublicKeyCredentialRequestOptionsJSON,
+  RegistrationResponseJSON,
 } from '@simplewebauthn/server'
 import { type ConstraintProblems, orConflict } from '../../db/constraints.ts'
 import type { Db, Store, Tx } from '../../db/store.ts'
@@ -15,6 +11,9 @@ import { addTime, type Clock, minutes } from '../../lib/clock.ts'
 import { uuidToBytes, uuidv7 } from '../../lib/ids.ts'
 import { randomToken, sha256 } from '../../lib/secrets.ts'
 import * as repo from './repo.ts'
+
+/** With its ASN.1 it is a fifth of what a process at rest would hold: loaded with the first passkey. */
+const webAuthn = () => import('@simplewebauthn/server')
 
 /** What a challenge was made for: the answer to one is no answer to another. */
 export type ChallengePurpose = 'register' | 'sign_in' | 'second_factor' | 'step_up'
@@ -129,6 +128,7 @@ export function createPasskeys(deps: {
       const excludeCredentials = await descriptors(store.db, id)
       if (excludeCredentials.length >= most)
         throw new ProblemError('conflict', { detail: `Nobody has more than ${most} passkeys.` })
+      const { generateRegistrationOptions } = await webAuthn()
       return generateRegistrationOptions({
         rpName,
         rpID,
@@ -146,6 +146,7 @@ export function createPasskeys(deps: {
     async register(userId, response, name, keep) {
       const expectedChallenge = await takeChallenge(response.response.clientDataJSON, 'register', userId)
       if (expectedChallenge === undefined) throw new ProblemError('invalid_passkey')
+      const { verifyRegistrationResponse } = await webAuthn()
       const { verified, registrationInfo } = await unlessRefused(() =>
         verifyRegistrationResponse({
           response,
@@ -182,6 +183,7 @@ export function createPasskeys(deps: {
     },
 
     async authenticationOptions(purpose, userId) {
+      const { generateAuthenticationOptions } = await webAuthn()
       return generateAuthenticationOptions({
         rpID,
         challenge: await newChallenge(purpose, userId),
@@ -196,6 +198,7 @@ export function createPasskeys(deps: {
       if (expectedChallenge === undefined || !passkey) return undefined
       if (userId !== undefined && passkey.user_id !== userId) return undefined
       if (!isHandleOf(passkey.user_id, response.response.userHandle)) return undefined
+      const { verifyAuthenticationResponse } = await webAuthn()
       try {
         const { verified, authenticationInfo } = await verifyAuthenticationResponse({
           response,
