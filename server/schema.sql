@@ -468,7 +468,7 @@ create table user_search (
   constraint user_search_pkey PRIMARY KEY (user_id),
   constraint user_search_user_id_fkey FOREIGN KEY (user_id) REFERENCES users(id) ON DELETE CASCADE
 ) with (fillfactor=90);
-CREATE INDEX user_search__keys ON public.user_search USING gin (user_search_keys(names, title, location, skills, ("position" >> 15))) WITH (fastupdate=off) WHERE is_visible;
+CREATE INDEX user_search__keys ON public.user_search USING gin (user_search_keys(names, title, location, skills, ("position" >> 14))) WITH (fastupdate=off) WHERE is_visible;
 CREATE INDEX user_search__newest ON public.user_search USING btree ("position") WHERE is_visible;
 CREATE INDEX user_search__outdated ON public.user_search USING btree (form) WHERE (form < 1);
 comment on column user_search."position" is 'Results come newest first: in falling order of it';

@@ -10,7 +10,7 @@ export type Broker = {
   close(): Promise<void>
 }
 
-export const exchange = 'user.events'
+const exchange = 'user.events'
 
 /** Milliseconds after which a confirm that did not come counts as lost. */
 const confirmTimeout = 10_000

@@ -12,7 +12,7 @@ export const newSecret = (): string => `whsec_${randomBytes(32).toString('base64
 export const sealSecret = (key: Buffer, endpointId: string, secret: string): Buffer =>
   seal(key, secret, `webhook:${endpointId}`)
 
-export const openSecret = (key: Buffer, endpointId: string, sealed: Buffer): string =>
+const openSecret = (key: Buffer, endpointId: string, sealed: Buffer): string =>
   unseal(key, sealed, `webhook:${endpointId}`).toString()
 
 export type SealedSecrets = {
