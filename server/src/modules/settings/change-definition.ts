@@ -175,7 +175,7 @@ export function addTo(found: Found, invalid: readonly InvalidGroup[]): void {
   }
 }
 
-export const maxSamples = 10
+const maxSamples = 10
 
 async function resetAll(
   { store, clock, definitions }: DefinitionDeps,

@@ -9,7 +9,7 @@ import { compileRules } from './rules.ts'
 import { scanFor } from './scan.ts'
 import type { Definition, DefinitionChange, DryRun } from './schemas.ts'
 
-export const dryRunJob = { name: 'settings.dry_run' }
+const dryRunJob = { name: 'settings.dry_run' }
 
 /** Up to so many users the reply waits for the result. */
 const atOnce = 20_000

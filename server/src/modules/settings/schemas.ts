@@ -9,7 +9,7 @@ export const ScopeSchema = Type.Union([Type.Literal('preference'), Type.Literal(
   description: 'Whether the key belongs to a user’s preferences or to their settings',
 })
 
-export const ValidationRulesSchema = Type.Object(
+const ValidationRulesSchema = Type.Object(
   {
     allowed_values: Type.Optional(
       Type.Array(anyJson('A value'), { minItems: 1, maxItems: 500, description: 'The only values taken' }),
@@ -49,7 +49,7 @@ export type ValidationRules = Static<typeof ValidationRulesSchema>
 
 const comparisons = ['lt', 'lte', 'gt', 'gte', 'eq', 'ne', 'requires'] as const
 
-export const CrossRuleSchema = Type.Object(
+const CrossRuleSchema = Type.Object(
   {
     op: Type.Unsafe<(typeof comparisons)[number]>({
       type: 'string',

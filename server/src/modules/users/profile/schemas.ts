@@ -7,7 +7,7 @@ const year = Type.Integer({ minimum: 1900, maximum: 2100 })
 const month = Type.String({ pattern: '^\\d{4}-(0[1-9]|1[0-2])$', description: 'A month such as 2026-01' })
 const url = (description: string) => Type.String({ maxLength: 2048, description })
 
-export const EducationSchema = Type.Object(
+const EducationSchema = Type.Object(
   {
     institution: Type.String({ minLength: 1, maxLength: 200 }),
     degree: Type.Optional(nullable(Type.String({ maxLength: 200 }))),
@@ -18,7 +18,7 @@ export const EducationSchema = Type.Object(
   { additionalProperties: false },
 )
 
-export const ExperienceSchema = Type.Object(
+const ExperienceSchema = Type.Object(
   {
     title: Type.String({ minLength: 1, maxLength: 200 }),
     company: Type.String({ minLength: 1, maxLength: 200 }),

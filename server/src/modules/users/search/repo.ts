@@ -146,18 +146,15 @@ const findPageSql = `
   order by hits.position desc`
 
 /**
- * The newest `limit` visible users below position `before` who fit. Planned once for each connection: planning
- * takes as long as finding.
+ * The newest `limit` visible users below position `before` who fit. One text for every search, so that it is
+ * planned once for each connection: planning takes as long as finding.
  */
 export async function findPage(
   pool: Pool,
   { keys, names, notAllNames, title, location, skills }: Conditions,
   { before, limit }: { before: number; limit: number },
 ): Promise<Hit[]> {
-  const { rows } = await pool.query<PublicUserRow & { position: string }>({
-    name: 'users.search',
-    text: findPageSql,
-    values: [before, limit, names, title, location, skills, notAllNames, keys],
-  })
+  const values = [before, limit, names, title, location, skills, notAllNames, keys]
+  const { rows } = await pool.query<PublicUserRow & { position: string }>(findPageSql, values)
   return rows.map(({ position, ...user }) => ({ position: Number(position), user }))
 }

@@ -17,7 +17,7 @@ const special: Readonly<Record<string, string>> = {
 }
 
 /** Without case, accents and compatibility forms: `Müller`, `MULLER` and `ｍｕｌｌｅｒ` are one. */
-export const foldText = (text: string): string =>
+const foldText = (text: string): string =>
   text
     .normalize('NFKD')
     .replace(/\p{M}/gu, '')
