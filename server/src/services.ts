@@ -31,7 +31,13 @@ import {
   createEmailChangeCounter,
 } from './modules/auth/index.ts'
 import { createEvents, type Events, eraseFromEvents, exportEvents } from './modules/events/index.ts'
-import { createFactors, createPasskeys, type Factors, type Passkeys } from './modules/factors/index.ts'
+import {
+  createFactors,
+  createPasskeys,
+  exportFactors,
+  type Factors,
+  type Passkeys,
+} from './modules/factors/index.ts'
 import { createLockout, type Lockout } from './modules/lockout/index.ts'
 import {
   type ActivityLog,
@@ -185,6 +191,7 @@ export function createServices(resources: Resources): Services {
       exportUser,
       exportSettings,
       exportDevices,
+      exportFactors,
       createActivityExporter(deriveKey(config.encryptionKey, 'cursors')),
       exportMessages,
       exportEvents,

@@ -149,6 +149,25 @@ export async function removePasskey(
   })
 }
 
+/** Takes every second factor away, with the account itself, for an owner who has proved to be another person. */
+export async function dropFactors(
+  { factors }: Pick<SecondFactorDeps, 'factors'>,
+  trx: Tx,
+  at: Date,
+  origin: Origin,
+  userId: string,
+): Promise<void> {
+  await factors.removeAll(trx, userId)
+  await endSignIns(trx, userId)
+  if (!(await setMfaEnabled(trx, userId, false))) return
+  await appendAudit(trx, at, origin, { action: 'mfa.removed', subject: { type: 'user', id: userId } })
+  await appendEvent(trx, at, {
+    type: 'user.mfa_disabled',
+    userId,
+    data: { userId, method: 'all', disabledAt: at.toISOString() },
+  })
+}
+
 function withUser<T>(
   { store, clock }: SecondFactorDeps,
   userId: string,

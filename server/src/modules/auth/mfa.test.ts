@@ -430,6 +430,23 @@ describe('a role that demands a second factor', async () => {
   })
 })
 
+test('whoever registered with somebody else’s address loses the factors that they enrolled, once its owner proves it', async () => {
+  const roster = await useTestApp()
+  const thief = await person(roster)
+  const { verification, store } = roster.services
+  const proof = {
+    purpose: 'EMAIL_VERIFICATION',
+    userId: thief.id,
+    target: thief.email,
+    data: { asker: 'anyone' },
+  } as const
+  const { token } = await store.transact(trx => verification.issueLink(trx, roster.clock.now(), proof))
+  expect((await roster.post('/api/v1/auth/verify-email', { token })).body).toMatchObject({
+    mfa_enabled: false,
+  })
+  expect(await roster.sql('select 1 from second_factors')).toEqual([])
+})
+
 test('in development an administrator needs none', async () => {
   const roster = await useTestApp()
   const { token } = await roster.signUpAdmin()

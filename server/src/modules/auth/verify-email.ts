@@ -7,6 +7,7 @@ import { enqueue } from '../../jobs/worker.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { emailKey } from '../../lib/text.ts'
 import { appendAudit, type Origin } from '../audit/index.ts'
+import type { Factors } from '../factors/index.ts'
 import type { Sessions } from '../sessions/index.ts'
 import {
   findUserRecord,
@@ -16,6 +17,7 @@ import {
   setEmailVerified,
 } from '../users/index.ts'
 import type { Verification } from '../verification/index.ts'
+import { dropFactors } from './enrol-factor.ts'
 import { findActiveByEmail, nameOf, unlessLimited } from './owner.ts'
 import { sendResetMail } from './reset-mail.ts'
 import { type Asker, sendVerificationMail } from './verification-mail.ts'
@@ -26,6 +28,7 @@ export type VerifyEmailDeps = {
   sessions: Sessions
   verification: Verification
   outbound: Outbound
+  factors: Factors
 }
 
 type AskedVerification = { email_key: string }
@@ -165,6 +168,7 @@ async function handOver(
   user: LockedUser,
 ): Promise<void> {
   await replacePasswordHash(trx, { userId: user.id, hash: unusablePasswordHash(), at })
+  await dropFactors(deps, trx, at, origin, user.id)
   await deps.verification.cancel(trx, user.id)
   await deps.sessions.endAllWithin(trx, at, origin, { userId: user.id, reason: 'email_verified' })
   await appendAudit(trx, at, origin, {

@@ -1,3 +1,4 @@
+export { exportFactors } from './export.ts'
 export { factorJobs } from './jobs.ts'
 export { type CodeMethod, type EnrolledMethod, type Method, methodReference } from './methods.ts'
 export { createPasskeys, type Passkeys, type PasskeyView, type VerifiedPasskey } from './passkeys.ts'

@@ -248,3 +248,12 @@ export async function findEmail(db: Db, userId: string): Promise<string | undefi
   const row = await db.selectFrom('users').select('email').where('id', '=', userId).executeTakeFirst()
   return row?.email
 }
+
+export async function deleteAll(trx: Tx, userId: string): Promise<void> {
+  for (const table of ['second_factors', 'passkeys', 'recovery_codes'] as const)
+    await trx.deleteFrom(table).where('user_id', '=', userId).execute()
+}
+
+export async function listFactors(db: Db, userId: string): Promise<FactorRow[]> {
+  return db.selectFrom('second_factors').selectAll().where('user_id', '=', userId).orderBy('method').execute()
+}

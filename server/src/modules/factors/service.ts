@@ -47,6 +47,8 @@ export type Factors = {
   /** Ten new codes, in place of any before; they are kept as hashes alone. */
   createRecoveryCodes(trx: Tx, at: Date, userId: string): Promise<string[]>
   removeRecoveryCodes(trx: Tx, userId: string): Promise<void>
+  /** Every factor, passkeys and recovery codes too. */
+  removeAll(trx: Tx, userId: string): Promise<void>
   /** Seals every secret again that another key than `keyId` sealed. Returns how many. */
   sealAgain(keyId: number): Promise<number>
 }
@@ -160,6 +162,8 @@ export function createFactors(deps: {
     },
 
     removeRecoveryCodes: (trx, userId) => repo.replaceRecoveryCodes(trx, userId, [], new Date(0)),
+
+    removeAll: repo.deleteAll,
 
     async sealAgain(keyId) {
       const { db } = deps.store
