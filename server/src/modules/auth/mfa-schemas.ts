@@ -3,7 +3,7 @@ import { nullable, ref } from '../../http/schemas.ts'
 
 const closed = { additionalProperties: false } as const
 
-export const MethodSchema = Type.Union(
+const MethodSchema = Type.Union(
   [
     Type.Literal('totp'),
     Type.Literal('sms'),

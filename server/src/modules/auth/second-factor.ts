@@ -148,7 +148,7 @@ const provedWith = (
   method === 'passkey' && passkey?.userVerified ? 'verified_passkey' : method,
 ]
 
-export const recordFailure = (
+const recordFailure = (
   trx: Tx,
   at: Date,
   origin: Origin,
