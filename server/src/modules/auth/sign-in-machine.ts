@@ -149,7 +149,7 @@ async function enter(
 ): Promise<StartedSession> {
   const assuranceLevel = isTwoFactors(proved) ? 'aal2' : 'aal1'
   const session = await sessions.start(trx, at, origin, { userId, methods: amrOf(proved), assuranceLevel })
-  await recordLogin(trx, userId, at)
+  recordLogin(trx, userId, at)
   const isNew = await noteDevice(trx, at, { userId, userAgent: origin.userAgent, cookie: device })
   if (isNew) await tellOfNewDevice(outbound, trx, at, { userId, origin })
   const method = proved.join('+')

@@ -1,5 +1,5 @@
 import { type Insertable, type Selectable, sql } from 'kysely'
-import type { Db, Tx } from '../../db/store.ts'
+import { type Db, sendWithCommit, type Tx } from '../../db/store.ts'
 import type { SessionsTable, SigningKeysTable } from '../../db/tables.ts'
 
 export type PrincipalRow = {
@@ -68,8 +68,8 @@ export async function raiseSession(
     where id = ${raise.sessionId} and revoked_at is null`.execute(trx)
 }
 
-export async function insertSession(trx: Tx, session: Insertable<SessionsTable>): Promise<void> {
-  await trx.insertInto('sessions').values(session).execute()
+export function insertSession(trx: Tx, session: Insertable<SessionsTable>): void {
+  sendWithCommit(trx, trx.insertInto('sessions').values(session))
 }
 
 /**

@@ -116,7 +116,7 @@ export function createSessions(deps: {
   async function start(trx: Tx, at: Date, origin: Origin, proof: SessionProof): Promise<StartedSession> {
     const id = uuidv7(at)
     const refreshToken = firstRefreshToken(refreshKey, id)
-    await repo.insertSession(trx, {
+    repo.insertSession(trx, {
       id,
       user_id: proof.userId,
       created_at: at,

@@ -1,5 +1,5 @@
 import { type Insertable, type Selectable, sql, type Updateable } from 'kysely'
-import type { Db, Tx } from '../../db/store.ts'
+import { type Db, sendWithCommit, type Tx } from '../../db/store.ts'
 import type { NameHoldsTable, UserActivityTable, UserCredentialsTable, UsersTable } from '../../db/tables.ts'
 import { insertSearchRow, refreshSearchRow, searchedFields } from './search/repo.ts'
 
@@ -24,6 +24,10 @@ export async function findUser(db: Db, id: string): Promise<UserRow | undefined>
 
 /** A record as it is, and stays until the transaction that read it ends. */
 export type LockedUser = Selectable<UsersTable>
+
+export type NewUserRow = Insertable<UsersTable>
+
+export type ActivityRow = Insertable<UserActivityTable>
 
 /** One record, without what other tables know. */
 export async function findUserRecord(db: Db, id: string): Promise<LockedUser | undefined> {
@@ -110,15 +114,6 @@ export type Credential = {
 }
 
 export type SignInName = { column: 'email_key' | 'username_key' | 'phone_number'; value: string }
-
-/** What a login needs to know of whoever has this e-mail address, username or phone number. */
-export async function findForSignIn(db: Db, { column, value }: SignInName): Promise<Credential | undefined> {
-  const { rows } = await sql<Credential>`
-    select u.id, u.is_active, u.email_verified_at is not null as email_verified, c.password_hash, c.password_version
-    from users u left join user_credentials c on c.user_id = u.id
-    where ${sql.ref(`u.${column}`)} = ${value}`.execute(db)
-  return rows[0]
-}
 
 export async function findCredential(db: Db, userId: string): Promise<Credential | undefined> {
   const { rows } = await sql<Credential>`
@@ -208,11 +203,12 @@ export async function setMfaEnabled(trx: Tx, userId: string, enabled: boolean): 
   return numUpdatedRows === 1n
 }
 
-export async function recordLogin(trx: Tx, userId: string, at: Date): Promise<void> {
-  await sql`
+export function recordLogin(trx: Tx, userId: string, at: Date): void {
+  const update = sql`
     update user_activity
     set last_login_at = ${at}, last_activity_at = greatest(last_activity_at, ${at}), login_count = login_count + 1
-    where user_id = ${userId}`.execute(trx)
+    where user_id = ${userId}`
+  sendWithCommit(trx, update)
 }
 
 /** Moves `last_activity_at` forward for many users at once, rows locked in one order so that batches never deadlock. */
