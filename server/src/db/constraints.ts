@@ -18,7 +18,7 @@ export async function orConflict<T>(problems: ConstraintProblems, write: () => P
 }
 
 /** The name of the constraint that PostgreSQL's error is about, if it is about one. */
-export const brokenConstraint = (error: unknown): string | undefined =>
+const brokenConstraint = (error: unknown): string | undefined =>
   error instanceof Error && 'constraint' in error && typeof error.constraint === 'string'
     ? error.constraint
     : undefined

@@ -41,7 +41,7 @@ export type News = {
 const channel = 'roster_news'
 const beat = 250
 /** Milliseconds: with one beat under way this stays below the promised second. */
-export const freshness = 800
+const freshness = 800
 
 /**
  * News between processes over LISTEN/NOTIFY on one connection of its own.

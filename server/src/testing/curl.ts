@@ -1,5 +1,6 @@
 /** What a curl command line would have got. */
-export type CurlReply = { status: number; body: any; text: string } // biome-ignore lint/suspicious/noExplicitAny: replies of every shape
+// biome-ignore lint/suspicious/noExplicitAny: replies of every shape
+export type CurlReply = { status: number; body: any; text: string }
 
 /**
  * Runs a curl command as documentation shows it, with `fetch`: `-X`, `-H`, `-d` and a URL, over several lines.

@@ -83,7 +83,8 @@ export const testConfig: Config = {
   twilioFrom: undefined,
 }
 
-export type Reply = { status: number; headers: Record<string, unknown>; body: any; text: string } // biome-ignore lint/suspicious/noExplicitAny: tests look into replies of every shape
+// biome-ignore lint/suspicious/noExplicitAny: tests look into replies of every shape
+export type Reply = { status: number; headers: Record<string, unknown>; body: any; text: string }
 
 export type TestApp = {
   app: App
@@ -91,7 +92,8 @@ export type TestApp = {
   services: Services
   resources: Resources
   /** A pool of the test's own, for looking at what is stored. */
-  sql(text: string, values?: unknown[]): Promise<any[]> // biome-ignore lint/suspicious/noExplicitAny: rows of every shape
+  // biome-ignore lint/suspicious/noExplicitAny: rows of every shape
+  sql(text: string, values?: unknown[]): Promise<any[]>
   databaseUrl: string
   request(method: string, url: string, options?: RequestOptions): Promise<Reply>
   get(url: string, options?: RequestOptions): Promise<Reply>

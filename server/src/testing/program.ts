@@ -22,7 +22,7 @@ export async function startProgram(
 ): Promise<Program> {
   const port = await freePort()
   const url = `http://127.0.0.1:${port}`
-  const { PATH = '', HOME = '' } = process.env // biome-ignore lint/style/noProcessEnv: a child needs these two
+  const { PATH = '', HOME = '' } = process.env
   const child = spawn(process.execPath, [cli, 'serve', ...(options.args ?? [])], {
     env: { PATH, HOME, PORT: String(port), ...env },
     stdio: ['ignore', 'pipe', 'pipe'],

@@ -13,7 +13,7 @@ export type PasswordOwner = {
 }
 
 /** Characters beyond which a password is not hashed: a bound on work, far above any passphrase. */
-export const maxPasswordLength = 128
+const maxPasswordLength = 128
 
 /** The form in which passwords are hashed and compared (NIST SP 800-63B-4, 3.1.1.2): NFC, never truncated. */
 export const normalisePassword = (password: string): string => password.normalize('NFC')

@@ -148,13 +148,7 @@ const provedWith = (
   method === 'passkey' && passkey?.userVerified ? 'verified_passkey' : method,
 ]
 
-const recordFailure = (
-  trx: Tx,
-  at: Date,
-  origin: Origin,
-  userId: string,
-  method: Method,
-): Promise<void> =>
+const recordFailure = (trx: Tx, at: Date, origin: Origin, userId: string, method: Method): Promise<void> =>
   appendAudit(trx, at, origin, {
     action: 'mfa.verified',
     outcome: 'failure',

@@ -1,13 +1,11 @@
-import type { Insertable } from 'kysely'
 import type { Tx } from '../../db/store.ts'
-import type { UserActivityTable, UsersTable } from '../../db/tables.ts'
 import { uuidv7 } from '../../lib/ids.ts'
 import { emailKey, usernameKey } from '../../lib/text.ts'
 import { appendEvent } from '../events/index.ts'
-import { deleteDemoRows, insertUser, updateActivity } from './repo.ts'
+import { type ActivityRow, deleteDemoRows, insertUser, type NewUserRow, updateActivity } from './repo.ts'
 
-type DemoUser = Omit<Insertable<UsersTable>, 'id' | 'username_key' | 'email_key' | 'is_demo'> &
-  Pick<Insertable<UserActivityTable>, 'login_count' | 'last_login_at'> & { passwordHash: string }
+type DemoUser = Omit<NewUserRow, 'id' | 'username_key' | 'email_key' | 'is_demo'> &
+  Pick<ActivityRow, 'login_count' | 'last_login_at'> & { passwordHash: string }
 
 /** Inserts a user who is marked as demo, with the event by which other services learn of every user. */
 export async function insertDemoUser(

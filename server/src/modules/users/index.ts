@@ -20,7 +20,6 @@ export {
   changePasswordHash,
   countUsers,
   findCredential,
-  findForSignIn,
   findOwner,
   findUserRecord,
   holdPerson,
