@@ -8,7 +8,6 @@ const template = 'roster_template'
 
 /** Where the cluster of this test run is: set by the global set-up. */
 function adminUrl(): string {
-  // biome-ignore lint/style/noProcessEnv: how Vitest's global set-up reaches its workers
   const url = process.env.ROSTER_TEST_CLUSTER
   if (!url) throw new Error('no test cluster: run tests through Vitest with the project’s configuration')
   return url

@@ -7,11 +7,9 @@ import { createTemplateDatabase } from './database.ts'
  * trying another version.
  */
 export async function setup(): Promise<() => Promise<void>> {
-  // biome-ignore lint/style/noProcessEnv: how a test run is told of another server
   const given = process.env.ROSTER_TEST_DATABASE_URL
   const cluster = given ? { adminUrl: given, stop: async () => undefined } : await startTestCluster()
   await createTemplateDatabase(cluster.adminUrl)
-  // biome-ignore lint/style/noProcessEnv: workers inherit it
   process.env.ROSTER_TEST_CLUSTER = cluster.adminUrl
   return cluster.stop
 }
