@@ -13,8 +13,10 @@ export type RelayPlan = {
   databaseUrl: string
   /** Events that wait when the relay starts. */
   backlog: number
-  /** Profile changes a second, and for how many seconds, in each of the parts below. */
+  /** Changes a second while the lag is measured, each a transaction of its own. */
   changes: number
+  /** Requests a second while those are measured. */
+  requests: number
   seconds: number
 }
 
@@ -22,6 +24,7 @@ export type RelayFigures = {
   /** With publisher confirms, from the first to the last. */
   eventsPerSecond: number
   changesPerSecond: number
+  requestsPerSecond: number
   /** Milliseconds from a change to its arrival at a consumer. */
   lagP50: number
   lagP95: number
@@ -37,7 +40,7 @@ export async function benchRelay(plan: RelayPlan): Promise<RelayFigures> {
   opened.defer(() => fs.rmSync(dataDir, { recursive: true, force: true }))
   const rabbit = await startRabbitMq()
   opened.defer(() => rabbit.stop())
-  const pool = new pg.Pool({ connectionString: plan.databaseUrl, max: 2 })
+  const pool = new pg.Pool({ connectionString: plan.databaseUrl, max: 4 })
   opened.defer(() => pool.end())
   const lags = await listen(rabbit, opened)
   const env = {
@@ -55,18 +58,19 @@ export async function benchRelay(plan: RelayPlan): Promise<RelayFigures> {
   const eventsPerSecond = await measureBacklog(pool, plan.backlog)
 
   const tokens = await signUp(web, 20)
-  await change(web, tokens, plan.changes, 1)
-  await sleep(500)
   lags.length = 0
-  const before = await change(web, tokens, plan.changes, plan.seconds)
+  const changesPerSecond = await insertChanges(pool, plan.changes, plan.seconds)
   await sleep(1000)
   const arrived = lags.toSorted((a, b) => a - b)
+  await change(web, tokens, plan.requests, 1)
+  const before = await change(web, tokens, plan.requests, plan.seconds)
   await rabbit.kill()
   await sleep(1000)
-  const without = await change(web, tokens, plan.changes, plan.seconds)
+  const without = await change(web, tokens, plan.requests, plan.seconds)
   return {
     eventsPerSecond: Math.round(eventsPerSecond),
-    changesPerSecond: Math.round(before.length / plan.seconds),
+    changesPerSecond: Math.round(changesPerSecond),
+    requestsPerSecond: Math.round(before.length / plan.seconds),
     lagP50: quantile(arrived, 0.5),
     lagP95: quantile(arrived, 0.95),
     apiP95: quantile(before, 0.95),
@@ -110,6 +114,22 @@ async function insertBacklog(pool: pg.Pool, count: number): Promise<void> {
      from generate_series(1, $1) n`,
     [count],
   )
+}
+
+/** Writes events at a constant rate. Returns the rate that was reached. */
+async function insertChanges(pool: pg.Pool, perSecond: number, seconds: number): Promise<number> {
+  const start = performance.now()
+  await Promise.all(
+    Array.from({ length: perSecond * seconds }, async (_, n) => {
+      await sleep(Math.max(0, start + (n * 1000) / perSecond - performance.now()))
+      await pool.query(
+        `insert into events (id, type, user_id, data, occurred_at)
+         values (gen_random_uuid(), 'user.profile_updated', $1, $2, $3)`,
+        [`00000000-0000-7000-8000-${String(n % 500).padStart(12, '0')}`, '{"changes": {}}', new Date()],
+      )
+    }),
+  )
+  return (perSecond * seconds * 1000) / (performance.now() - start)
 }
 
 /** Events a second between the first look that sees progress and the one that sees the end. */

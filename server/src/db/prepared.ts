@@ -65,5 +65,5 @@ function forgetStalePlans(error: unknown): void {
   if (isStalePlan(error)) statements.clear()
 }
 
-export const isStalePlan = (error: unknown): boolean =>
+const isStalePlan = (error: unknown): boolean =>
   error instanceof Error && 'code' in error && error.code === '0A000' && /cached plan/.test(error.message)

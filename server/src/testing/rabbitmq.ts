@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import fs from 'node:fs'
@@ -50,6 +50,7 @@ export async function startRabbitMq(): Promise<RabbitMq> {
 
   async function start(): Promise<void> {
     child = spawn(program, [], { env, stdio: 'ignore', detached: true })
+    fs.writeFileSync(path.join(home, 'group'), String(child.pid))
     const deadline = performance.now() + 60_000
     while (!(await isAnswering(port))) {
       if (child.exitCode !== null || performance.now() > deadline) throw new Error('RabbitMQ did not start')
@@ -65,6 +66,7 @@ export async function startRabbitMq(): Promise<RabbitMq> {
     await ended
   }
 
+  const guard = startGuard(home, epmd)
   await start()
   return {
     url: `amqp://guest:guest@127.0.0.1:${port}`,
@@ -73,10 +75,27 @@ export async function startRabbitMq(): Promise<RabbitMq> {
     start,
     async stop() {
       await kill()
-      spawnSync('epmd', ['-port', String(epmd), '-kill'], { env })
-      fs.rmSync(home, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 })
+      const ended = once(guard, 'exit')
+      guard.ref()
+      guard.stdin?.end()
+      await ended
     },
   }
+}
+
+/** A shell that ends and removes everything once its input ends, which comes with the end of this process. */
+function startGuard(home: string, epmd: number): ChildProcess {
+  const script = `
+    read -r line
+    kill -KILL -- "-$(cat "$0/group")" 2>/dev/null
+    ERL_EPMD_PORT=$1 epmd -kill
+    rm -rf "$0" || { sleep 1; rm -rf "$0"; }`
+  const guard = spawn('/bin/sh', ['-c', script, home, String(epmd)], {
+    detached: true,
+    stdio: ['pipe', 'ignore', 'ignore'],
+  })
+  guard.unref()
+  return guard
 }
 
 /** Whether something greets as AMQP 0-9-1 does. */
