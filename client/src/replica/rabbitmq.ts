@@ -44,6 +44,7 @@ export async function followRabbitMq(replica: Replica, options: RabbitMqOptions)
     },
     message =>
       new Promise(settle => {
+        if (isStopped) return settle(ConsumerStatus.REQUEUE)
         held.push({ event: message.body, settle })
         wake()
       }),
@@ -98,8 +99,10 @@ export async function followRabbitMq(replica: Replica, options: RabbitMqOptions)
       isStopped = true
       wake()
       await running
+      // Takes no more, and waits for every message to be settled.
+      const closing = consumer.close()
       for (const { settle } of held.splice(0)) settle(ConsumerStatus.REQUEUE)
-      await consumer.close()
+      await closing
       await connection.close()
     },
   }
