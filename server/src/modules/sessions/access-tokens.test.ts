@@ -212,9 +212,8 @@ describe.each(['EdDSA', 'ES256', 'RS256', 'HS256'] as const)('with %s', async jw
     expect(verifyBytes(algorithm, signed, options, Buffer.from(signature, 'base64url'))).toBe(true)
   })
 
-  test.runIf(jwtAlgorithm !== 'HS256')(
-    'the public key is no secret to sign with: HS256 is refused',
-    async () => {
+  if (jwtAlgorithm !== 'HS256')
+    test('the public key is no secret to sign with: HS256 is refused', async () => {
       const { token } = await roster.signUp()
       const publicKey = createPublicKey(await privateKeyOf(roster))
       const body = `${encode({ ...headerOf(token), alg: 'HS256' })}.${token.split('.')[1]}`
@@ -229,16 +228,16 @@ describe.each(['EdDSA', 'ES256', 'RS256', 'HS256'] as const)('with %s', async jw
         const forged = `${body}.${createHmac('sha256', guess).update(body).digest('base64url')}`
         expect(await statusOf(roster, forged)).toBe(401)
       }
-    },
-  )
+    })
 
-  test.runIf(jwtAlgorithm === 'HS256')('keys do not rotate here, and a wrong secret is refused', async () => {
-    const { token } = await roster.signUp()
-    await expect(roster.services.keys.rotate({ actorType: 'operator' })).rejects.toThrow(/change it there/)
-    const body = token.slice(0, token.lastIndexOf('.'))
-    const forged = `${body}.${createHmac('sha256', 'guess').update(body).digest('base64url')}`
-    expect(await statusOf(roster, forged)).toBe(401)
-  })
+  if (jwtAlgorithm === 'HS256')
+    test('keys do not rotate here, and a wrong secret is refused', async () => {
+      const { token } = await roster.signUp()
+      await expect(roster.services.keys.rotate({ actorType: 'operator' })).rejects.toThrow(/change it there/)
+      const body = token.slice(0, token.lastIndexOf('.'))
+      const forged = `${body}.${createHmac('sha256', 'guess').update(body).digest('base64url')}`
+      expect(await statusOf(roster, forged)).toBe(401)
+    })
 
   test('a token in flight lives as long as the configuration says', async () => {
     const { token } = await roster.signUp()
