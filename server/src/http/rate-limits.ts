@@ -4,6 +4,7 @@ import type { FastifyReply, FastifyRequest, onRequestHookHandler } from 'fastify
 import type { Clock } from '../lib/clock.ts'
 import { addressGroup, type ClientAddressReader } from './client-address.ts'
 import { ProblemError } from './problems.ts'
+import { setLimitHeaders } from './ready-lines.ts'
 
 /** How many requests of a client a group of routes takes in a window. */
 export type RateLimit = { max: number; windowMs: number }
@@ -115,12 +116,11 @@ export function createRateLimiter(options: RateLimitOptions): RateLimiter {
 
   return group => {
     const { max, windowMs } = rateLimits[group] ?? rateLimitGroups[group][environment]
-    const limit = String(max)
     return function limitRequests(request, reply, done) {
       const now = clock.now().getTime()
       const hit = store.hit(group, clientOf(request.raw), windowMs, now)
-      if (hit instanceof Promise) hit.then(late => done(verdict(late, max, limit, reply, now)), done)
-      else done(verdict(hit, max, limit, reply, now))
+      if (hit instanceof Promise) hit.then(late => done(verdict(late, max, reply, now)), done)
+      else done(verdict(hit, max, reply, now))
     }
   }
 }
@@ -128,14 +128,11 @@ export function createRateLimiter(options: RateLimitOptions): RateLimiter {
 function verdict(
   { count, resetsAt }: Hit,
   max: number,
-  limit: string,
   reply: FastifyReply,
   now: number,
 ): ProblemError | undefined {
   const seconds = Math.max(1, Math.ceil((resetsAt - now) / 1000))
-  reply.header('ratelimit-limit', limit)
-  reply.header('ratelimit-remaining', String(count < max ? max - count : 0))
-  reply.header('ratelimit-reset', String(seconds))
+  setLimitHeaders(reply, { limit: max, remaining: count < max ? max - count : 0, reset: seconds })
   return count <= max ? undefined : new ProblemError('rate_limited', { retryAfter: seconds })
 }
 

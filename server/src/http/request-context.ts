@@ -4,6 +4,7 @@ import type { FastifyInstance, FastifyReply, onRequestHookHandler } from 'fastif
 import type { Logger } from 'pino'
 import { ProblemError } from './problems.ts'
 import { MalformedQuery, refuseMalformedQuery } from './query-string.ts'
+import { setCommonHeaders } from './ready-lines.ts'
 import { RequestLogger } from './request-log.ts'
 import type { HeaderTable } from './security-headers.ts'
 
@@ -24,12 +25,7 @@ export function createRequestIds(): (request: IncomingMessage) => string {
 
 /** Puts the headers on a reply that every reply has. */
 export function createHeaderWriter(headers: HeaderTable): (id: string, reply: FastifyReply) => void {
-  const names = headers.map(([name]) => name)
-  const values = headers.map(([, value]) => value)
-  return (id, reply) => {
-    for (let at = 0; at < names.length; at++) reply.header(names[at] ?? '', values[at])
-    reply.header('x-request-id', id)
-  }
+  return (id, reply) => setCommonHeaders(reply, headers, id)
 }
 
 export type RequestContext = {

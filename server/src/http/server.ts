@@ -13,6 +13,7 @@ import { ProblemSchema } from './problem-schema.ts'
 import { ProblemError } from './problems.ts'
 import { parseQueryString } from './query-string.ts'
 import { createRateLimiter, type RateLimit, type RateLimitStore } from './rate-limits.ts'
+import { createResponseClass } from './ready-lines.ts'
 import { createHeaderWriter, createRequestIds, installRequestContext } from './request-context.ts'
 import { createRequestLog } from './request-log.ts'
 import { installStrictResponses, type OnUndeclared, UndeclaredResponseError } from './responses.ts'
@@ -70,8 +71,9 @@ export function createServer(options: ServerOptions): App {
     // Requests that arrive while the server drains are answered, with `Connection: close`.
     return503OnClosing: false,
     forceCloseConnections: 'idle',
-    // Requests without a body get no stream for one: a microsecond less for each GET.
     http: {
+      ServerResponse: createResponseClass(headers),
+      // Requests without a body get no stream for one: a microsecond less for each GET.
       optimizeEmptyRequests: true,
       headersTimeout,
       connectionsCheckingInterval: 1000,

@@ -1,4 +1,3 @@
-import { LRUCache } from 'lru-cache'
 import type { News } from '../../db/news.ts'
 import type { Store } from '../../db/store.ts'
 import type { Principal } from '../../http/principal.ts'
@@ -25,9 +24,11 @@ export type Authenticator = {
 /** A session that this process believes in, until it hears otherwise. */
 type LiveSession = { principal: Principal; believed: boolean; loadedAt: number; activity: ActivitySlot }
 
-type KnownToken = VerifiedToken & { session: LiveSession }
+type KnownToken = VerifiedToken & { token: string; session: LiveSession }
 
 const tokensKept = 20_000
+/** 240 bits of a signature. */
+const keyLength = 40
 const sessionsKept = 50_000
 /** Milliseconds; only a bound on what a forgotten announcement could do. */
 const lifetime = 30_000
@@ -48,7 +49,7 @@ export function createAuthenticator(deps: {
   mfaExemptRole?: string | undefined
 }): Authenticator {
   const { store, news, clock, activity } = deps
-  const tokens = new LRUCache<string, KnownToken>({ max: tokensKept })
+  const tokens = createTokenMap()
   const sessionsOf = new Map<string, Set<string>>()
   const sessions = loadingCache<LiveSession>({
     max: sessionsKept,
@@ -107,7 +108,7 @@ export function createAuthenticator(deps: {
     const session = await (trusting ? sessions.get(verified.sessionId) : loadSession(verified.sessionId))
     if (session?.principal.userId !== verified.userId) throw new ProblemError('invalid_token')
     // A session that was dropped while it loaded is not kept: no announcement would ever reach it.
-    if (trusting && sessions.peek(verified.sessionId) === session) tokens.set(token, { ...verified, session })
+    if (trusting && sessions.peek(verified.sessionId) === session) tokens.set({ ...verified, token, session })
     activity.seen(session.activity, clock.now().getTime())
     return session.principal
   }
@@ -131,6 +132,29 @@ export function createAuthenticator(deps: {
       activity.seen(session.activity, now)
       return session.principal
     },
+  }
+}
+
+/**
+ * Tokens by the end of their signature: hashing all of a token's 600 characters would cost more than the rest
+ * of the look-up, and comparing them costs next to nothing. Where it is full the oldest goes.
+ */
+function createTokenMap() {
+  const tokens = new Map<string, KnownToken>()
+  return {
+    get(token: string): KnownToken | undefined {
+      const known = tokens.get(token.slice(-keyLength))
+      return known?.token === token ? known : undefined
+    },
+    set(known: KnownToken): void {
+      tokens.set(known.token.slice(-keyLength), known)
+      if (tokens.size <= tokensKept) return
+      for (const oldest of tokens.keys()) {
+        tokens.delete(oldest)
+        break
+      }
+    },
+    clear: () => tokens.clear(),
   }
 }
 

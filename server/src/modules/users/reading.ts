@@ -78,7 +78,9 @@ export function createUserReader(deps: {
   function peekJson(id: string): string | undefined {
     if (!news.isCurrent(performance.now())) return undefined
     const cached = cache.peek(id)
-    return cached && cached.validUntil > clock.now().getTime() ? cached.json : undefined
+    if (cached === undefined) return undefined
+    const isLasting = cached.validUntil === Number.POSITIVE_INFINITY
+    return isLasting || cached.validUntil > clock.now().getTime() ? cached.json : undefined
   }
 
   return {
