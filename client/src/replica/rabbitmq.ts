@@ -1,6 +1,6 @@
 import { Connection, ConsumerStatus } from 'rabbitmq-client'
 import type { Replica } from './replica.ts'
-import { PositionGone, type RosterEvent } from './types.ts'
+import type { RosterEvent } from './types.ts'
 
 export type RabbitMqOptions = {
   url: string
@@ -31,6 +31,7 @@ export async function followRabbitMq(replica: Replica, options: RabbitMqOptions)
   const { log = () => undefined } = options
   const held: Held[] = []
   let isStopped = false
+  let checkedAt = Number.NEGATIVE_INFINITY
   let wake = () => {}
   const connection = new Connection({ url: options.url, retryLow: 200, retryHigh: 5000 })
   connection.on('error', error => log('RabbitMQ', error))
@@ -50,6 +51,11 @@ export async function followRabbitMq(replica: Replica, options: RabbitMqOptions)
       }),
   )
   consumer.on('error', error => log('RabbitMQ', error))
+  // What was published before the queue was bound, or while it was away, is in the feed only.
+  consumer.on('ready', () => {
+    checkedAt = Number.NEGATIVE_INFINITY
+    wake()
+  })
 
   /** Applies what is next. Returns whether an event is missing before one that is here. */
   async function applyHeld(): Promise<boolean> {
@@ -62,20 +68,19 @@ export async function followRabbitMq(replica: Replica, options: RabbitMqOptions)
 
   async function run(): Promise<void> {
     let gapSince: number | undefined
-    let checkedAt = Number.NEGATIVE_INFINITY
     while (!isStopped) {
       try {
         const now = performance.now()
         const isStuck = gapSince !== undefined && now - gapSince > gapPatience
         if (isStuck || now - checkedAt > checkEvery || held.length >= prefetch) {
-          await replica.catchUp()
           checkedAt = performance.now()
+          await replica.catchUp()
         }
         const gap = await applyHeld()
         gapSince = gap ? (gapSince ?? now) : undefined
         if (held.length === 0 || gap) await pause(gap ? 100 : 1000)
       } catch (error) {
-        if (error instanceof PositionGone) checkedAt = Number.NEGATIVE_INFINITY
+        checkedAt = Number.NEGATIVE_INFINITY
         log('applying events failed; trying again', error)
         await pause(1000)
       }
