@@ -254,7 +254,7 @@ export const settings = {
     ...oneOf('standard', 'nist'),
     default: 'standard',
     about:
-      '`standard`: at least 8 characters with upper case, lower case and a digit. `nist`: at least 15 characters of any kind (NIST SP 800-63B-4). Both refuse common passwords.',
+      '`standard`: at least 8 characters with upper case, lower case and a digit. `nist`: at least 15 characters of any kind, 8 for whom a role demands a second factor (NIST SP 800-63B-4). Both refuse common passwords.',
   }),
   OTP_HOURLY_LIMIT: required({
     key: 'otpHourlyLimit',

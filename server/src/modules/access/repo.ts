@@ -65,12 +65,12 @@ export async function findRolePermissions(db: Db, name: string): Promise<string[
   return row?.permissions
 }
 
-export type RolePermissions = { name: string; permissions: string[] }
+export type HeldRole = { name: string; permissions: string[]; requires_mfa: boolean; is_active: boolean }
 
 /** The roles of a user, the default one included, with their stored permissions; none for an unknown user. */
-export async function rolesOf(db: Db, userId: string): Promise<(RolePermissions & { is_active: boolean })[]> {
-  const { rows } = await sql<RolePermissions & { is_active: boolean }>`
-    select r.name, r.permissions, u.is_active
+export async function rolesOf(db: Db, userId: string): Promise<HeldRole[]> {
+  const { rows } = await sql<HeldRole>`
+    select r.name, r.permissions, r.requires_mfa, u.is_active
     from users u join roles r
       on r.name = 'user' or r.name in (select role_name from user_roles g where g.user_id = u.id)
     where u.id = ${userId}`.execute(db)

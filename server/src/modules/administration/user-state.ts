@@ -2,7 +2,7 @@ import type { Principal } from '../../http/principal.ts'
 import { ProblemError } from '../../http/problems.ts'
 import { keepAnAdministrator } from '../access/index.ts'
 import { appendAudit, type Origin } from '../audit/index.ts'
-import { requireRecentAuthentication, sendResetMail } from '../auth/index.ts'
+import { endAccess, requireRecentAuthentication, sendResetMail } from '../auth/index.ts'
 import { deactivateUser, eraseUser, restoreUser, softDeleteUser } from '../users/index.ts'
 import { type AdministrationDeps, lockSubject } from './deps.ts'
 
@@ -13,36 +13,34 @@ import { type AdministrationDeps, lockSubject } from './deps.ts'
 
 /** Closes an account at once, until it is restored. @throws ProblemError not_found, forbidden, last_administrator */
 export function deactivate(
-  { store, clock, sessions }: AdministrationDeps,
+  deps: AdministrationDeps,
   origin: Origin,
   principal: Principal,
   userId: string,
 ): Promise<void> {
-  return store.transact(async trx => {
-    const at = clock.now()
+  return deps.store.transact(async trx => {
+    const at = deps.clock.now()
     const user = await lockSubject(trx, principal, userId)
     if (user.deleted_at) throw new ProblemError('not_found')
     if (!user.is_active) return
     await keepAnAdministrator(trx, userId, () => deactivateUser(trx, at, origin, user))
-    await sessions.endAllWithin(trx, at, origin, { userId, reason: 'deactivated' })
-    await store.announce(trx, { kind: 'user', id: userId })
+    await endAccess(deps, trx, at, origin, { userId, reason: 'deactivated' })
   })
 }
 
 /** Deletes an account softly. @throws ProblemError not_found, forbidden, last_administrator */
 export function remove(
-  { store, clock, sessions }: AdministrationDeps,
+  deps: AdministrationDeps,
   origin: Origin,
   principal: Principal,
   userId: string,
 ): Promise<void> {
-  return store.transact(async trx => {
-    const at = clock.now()
+  return deps.store.transact(async trx => {
+    const at = deps.clock.now()
     const user = await lockSubject(trx, principal, userId)
     if (user.deleted_at) throw new ProblemError('not_found')
     await keepAnAdministrator(trx, userId, () => softDeleteUser(trx, at, origin, user))
-    await sessions.endAllWithin(trx, at, origin, { userId, reason: 'account_deleted' })
-    await store.announce(trx, { kind: 'user', id: userId })
+    await endAccess(deps, trx, at, origin, { userId, reason: 'account_deleted' })
   })
 }
 

@@ -11,6 +11,7 @@ import type { Sessions } from '../sessions/index.ts'
 import { type Credential, changePasswordHash, findCredential, type UserReader } from '../users/index.ts'
 import type { Verification } from '../verification/index.ts'
 import { tellOfNewPassword } from './notices.ts'
+import { passwordOwner } from './owner.ts'
 import {
   candidatePassword,
   checkNewPassword,
@@ -133,14 +134,12 @@ async function refuse(
 }
 
 async function checkAgainstUser(
-  { users, passwordPolicy }: ChangePasswordDeps,
+  { store, users, passwordPolicy }: ChangePasswordDeps,
   userId: string,
   password: string,
   before: string | undefined,
 ): Promise<void> {
-  const user = await users.read(userId)
-  const names = [user.full_name, user.first_name, user.last_name]
-  checkNewPassword(passwordPolicy, password, { ...user, names }, '/new_password')
+  checkNewPassword(passwordPolicy, password, await passwordOwner(store.db, users, userId), '/new_password')
   if (before !== undefined && password === normalisePassword(before)) {
     throw new ProblemError('validation_failed', {
       errors: [

@@ -8,6 +8,7 @@ import type { Origin } from '../audit/index.ts'
 import type { Sessions } from '../sessions/index.ts'
 import { lockUser, restoreUser, softDeleteUser } from '../users/index.ts'
 import type { Verification } from '../verification/index.ts'
+import { endAccess } from './end-access.ts'
 import { nameOf } from './owner.ts'
 
 export type DeleteAccountDeps = {
@@ -29,14 +30,13 @@ export async function deleteOwnAccount(
   origin: Origin,
   { userId }: Principal,
 ): Promise<void> {
-  const { store, sessions, verification, outbound } = deps
+  const { store, verification, outbound } = deps
   await store.transact(async trx => {
     const at = deps.clock.now()
     const user = await lockUser(trx, userId)
     if (!user?.is_active) throw new ProblemError('not_found')
     await keepAnAdministrator(trx, userId, () => softDeleteUser(trx, at, origin, user))
-    await sessions.endAllWithin(trx, at, origin, { userId, reason: 'account_deleted' })
-    await store.announce(trx, { kind: 'user', id: userId })
+    await endAccess(deps, trx, at, origin, { userId, reason: 'account_deleted' })
     if (deps.eraseAfterDays === 0) return
     const lifetime = days(deps.eraseAfterDays)
     const { url } = await verification.issueLink(trx, at, {

@@ -15,6 +15,7 @@ import {
 } from '../factors/index.ts'
 import { describeDevice } from '../sessions/index.ts'
 import { type LockedUser, lockUser, setMfaEnabled } from '../users/index.ts'
+import { endAccess } from './end-access.ts'
 import { tellOfMfaChange } from './notices.ts'
 import type { SecondFactorDeps } from './second-factor.ts'
 import { endSignIns } from './sign-in-machine.ts'
@@ -236,7 +237,7 @@ async function factorRemoved(
 
 /** What every change of factors brings: other sessions and sign-ins under way end, and the user is told. */
 async function factorsChanged(
-  { store, sessions, outbound }: SecondFactorDeps,
+  deps: SecondFactorDeps,
   trx: Tx,
   at: Date,
   origin: Origin,
@@ -244,9 +245,6 @@ async function factorsChanged(
   user: LockedUser,
   change: MfaChange,
 ): Promise<void> {
-  await endSignIns(trx, user.id)
-  const end = { userId: user.id, reason: 'mfa_changed', except: sessionId } as const
-  await sessions.endAllWithin(trx, at, origin, end)
-  await tellOfMfaChange(outbound, trx, user, change)
-  await store.announce(trx, { kind: 'user', id: user.id })
+  await endAccess(deps, trx, at, origin, { userId: user.id, reason: 'mfa_changed', except: sessionId })
+  await tellOfMfaChange(deps.outbound, trx, user, change)
 }

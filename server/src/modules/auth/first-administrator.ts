@@ -4,7 +4,13 @@ import type { PasswordHasher } from '../../hashing/pool.ts'
 import { ProblemError } from '../../http/problems.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { equalInConstantTime, hmacSha256 } from '../../lib/secrets.ts'
-import { adminRole, grantRole, hasAdministrator, lockAdministration } from '../access/index.ts'
+import {
+  adminRole,
+  grantRole,
+  hasAdministrator,
+  lockAdministration,
+  roleNeedsSecondFactor,
+} from '../access/index.ts'
 import { appendAudit, type Origin } from '../audit/index.ts'
 import type { Attempt, Lockout } from '../lockout/index.ts'
 import { createUser, readNewUser } from '../users/index.ts'
@@ -106,7 +112,11 @@ async function createAdministrator(
 ): Promise<string> {
   const user = readNewUser(input)
   const password = normalisePassword(input.password)
-  checkNewPassword(passwordPolicy, password, { ...user, names: [user.full_name] })
+  checkNewPassword(passwordPolicy, password, {
+    ...user,
+    names: [user.full_name],
+    needsSecondFactor: await roleNeedsSecondFactor(store.db, adminRole),
+  })
   const password_hash = await hasher.hash(password)
   return store.transact(async trx => {
     const at = clock.now()

@@ -7,6 +7,7 @@ export {
 } from './change-email.ts'
 export { type ChangePasswordDeps, changePasswordAfterSignIn } from './change-password.ts'
 export { type DeleteAccountDeps, deleteOwnAccount } from './delete-account.ts'
+export { endAccess } from './end-access.ts'
 export {
   type AdministratorDeps,
   createAdministratorByOperator,

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { minutes, seconds } from '../../lib/clock.ts'
 import { type SignedUp, startTestApp, type TestApp, useTestApp } from '../../testing/harness.ts'
-import { lastSent, sentTo } from '../../testing/outbox.ts'
+import { lastSent, sentTo, tokenOf } from '../../testing/outbox.ts'
 import { type Authenticator, beginSignIn, enrolTotp, recoveryCodes } from '../../testing/second-factors.ts'
 
 const verify = (app: TestApp, mfa_token: string, method: string, code: string) =>
@@ -138,6 +138,7 @@ describe('an authenticator app', async () => {
 
 describe('an mfa_token', async () => {
   const roster = await useTestApp()
+  const admin = await roster.signUpAdmin()
 
   test('works once, for ten minutes, and is no other token', async () => {
     const user = await person(roster)
@@ -172,7 +173,21 @@ describe('an mfa_token', async () => {
         { current_password: user.password, new_password: 'AnotherPass123' },
         { token: user.token },
       ),
-    deactivation: user => roster.sql('update users set is_active = false where id = $1', [user.id]),
+    deactivation: user => roster.post(`/api/v1/users/${user.id}/deactivate`, undefined, admin),
+    'a deactivation and a restore': async user => {
+      await roster.post(`/api/v1/users/${user.id}/deactivate`, undefined, admin)
+      await roster.post(`/api/v1/users/${user.id}/restore`, undefined, admin)
+    },
+    'a deletion and a restore': async user => {
+      await roster.delete(`/api/v1/users/${user.id}`, admin)
+      await roster.post(`/api/v1/users/${user.id}/restore`, undefined, admin)
+    },
+    'a deletion of one’s own and a restore': async user => {
+      await roster.delete('/api/v1/users/me', { token: user.token })
+      const { restore_link } = await lastSent(roster, user.email, 'account_deleted')
+      const { status } = await roster.post('/api/v1/auth/restore-account', { token: tokenOf(restore_link) })
+      expect(status).toBe(204)
+    },
     'another factor': async user => {
       await roster.post('/api/v1/auth/mfa/email/setup', undefined, { token: user.token })
       const { code } = await lastSent(roster, user.email, 'mfa_code')
@@ -187,6 +202,10 @@ describe('an mfa_token', async () => {
     const reply = await verify(roster, token, 'totp', user.app.code(roster.clock.now()))
     expect(reply.status).toBe(401)
     expect(reply.body).not.toHaveProperty('access_token')
+    const [{ left }] = await roster.sql('select count(*)::int as left from sign_ins where user_id = $1', [
+      user.id,
+    ])
+    expect(left).toBe(0)
   })
 })
 

@@ -10,6 +10,8 @@ export type PasswordOwner = {
   email?: string | undefined
   username?: string | undefined
   names?: readonly (string | null | undefined)[]
+  /** Whether a role of theirs demands a second factor. */
+  needsSecondFactor?: boolean
 }
 
 /** Characters beyond which a password is not hashed: a bound on work, far above any passphrase. */
@@ -26,7 +28,7 @@ export function candidatePassword(password: string): string | undefined {
 
 /**
  * Checks a new password: document 5's rule (8 characters, upper case, lower case, digit), or NIST's (15
- * characters, no composition); in both at most 128, none of the 49,000 commonest, not the user's own name.
+ * characters, 8 where a second factor is enforced, no composition); in both at most 128, none of the 49,000 commonest, not the user's own name.
  * @param field the JSON pointer of the field, for the errors
  * @throws ProblemError validation_failed, with every rule that is broken
  */
@@ -36,68 +38,71 @@ export function checkNewPassword(
   owner: PasswordOwner,
   field = '/password',
 ): void {
-  const broken = rules.filter(rule => rule.policies.includes(policy) && !rule.holds(password, owner))
+  const ruleSet = policy === 'nist' && owner.needsSecondFactor ? 'nist_with_mfa' : policy
+  const broken = rules.filter(rule => rule.sets.includes(ruleSet) && !rule.holds(password, owner))
   if (broken.length === 0) return
   const errors: FieldError[] = broken.map(({ code, message }) => ({ path: field, code, message }))
   throw new ProblemError('validation_failed', { errors })
 }
 
+type RuleSet = PasswordPolicy | 'nist_with_mfa'
+
 type Rule = {
   code: string
   message: string
-  policies: readonly PasswordPolicy[]
+  sets: readonly RuleSet[]
   holds(password: string, owner: PasswordOwner): boolean
 }
 
-const both = ['standard', 'nist'] as const
+const every = ['standard', 'nist', 'nist_with_mfa'] as const
 
 const rules: readonly Rule[] = [
   {
     code: 'too_short',
     message: 'takes at least 8 characters',
-    policies: ['standard'],
+    sets: ['standard', 'nist_with_mfa'],
     holds: password => codePoints(password) >= 8,
   },
   {
     code: 'too_short',
     message: 'takes at least 15 characters',
-    policies: ['nist'],
+    sets: ['nist'],
     holds: password => codePoints(password) >= 15,
   },
   {
     code: 'too_long',
     message: `takes at most ${maxPasswordLength} characters`,
-    policies: both,
+    sets: every,
     holds: password => codePoints(password) <= maxPasswordLength,
   },
   {
     code: 'no_upper_case',
     message: 'needs an upper-case letter',
-    policies: ['standard'],
+    sets: ['standard'],
     holds: password => /\p{Lu}/u.test(password),
   },
   {
     code: 'no_lower_case',
     message: 'needs a lower-case letter',
-    policies: ['standard'],
+    sets: ['standard'],
     holds: password => /\p{Ll}/u.test(password),
   },
   {
     code: 'no_digit',
     message: 'needs a digit',
-    policies: ['standard'],
+    sets: ['standard'],
     holds: password => /\p{Nd}/u.test(password),
   },
   {
     code: 'common',
     message: 'is one of the most common passwords',
-    policies: both,
+    sets: every,
     holds: password => !isCommon(fold(password)),
   },
   {
     code: 'own_name',
     message: 'must not be the user’s own name, username or e-mail address',
-    policies: both,
+    sets: every,
     holds: (password, owner) => !ownWords(owner).has(fold(password)),
   },
 ]

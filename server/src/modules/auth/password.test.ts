@@ -84,6 +84,27 @@ describe('NIST’s policy', () => {
   ])('of %j says %j', async (text, codes) => {
     expect(await faults(nist, text)).toEqual(password(...codes))
   })
+
+  test('takes 8 characters from whom a role demands a second factor, and from nobody else', async () => {
+    const admin = await nist.signUpAdmin()
+    const { body } = await nist.post('/api/v1/auth/register', {
+      email: 'long@example.com',
+      password: 'quite a long one',
+    })
+    const plain = await nist.signIn({ ...body, password: 'quite a long one' })
+    const change = async (token: string, current_password: string, new_password: string) => {
+      const input = { current_password, new_password }
+      const reply = await nist.post('/api/v1/auth/change-password', input, { token })
+      return [reply.status, reply.body?.errors?.[0]?.message]
+    }
+    expect(body.role).toBe('user')
+    expect(await change(plain.token, 'quite a long one', 'ubxq ydz')).toEqual([
+      400,
+      'takes at least 15 characters',
+    ])
+    expect(await change(admin.token, admin.password, 'ubxq yd')).toEqual([400, 'takes at least 8 characters'])
+    expect((await change(admin.token, admin.password, 'ubxq ydz'))[0]).toBe(204)
+  })
 })
 
 describe('a change of password', () => {

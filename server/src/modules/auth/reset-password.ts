@@ -17,10 +17,10 @@ import {
   type UserReader,
 } from '../users/index.ts'
 import type { Verification } from '../verification/index.ts'
-import { findActiveByEmail, nameOf, unlessLimited } from './owner.ts'
+import { endAccess } from './end-access.ts'
+import { findActiveByEmail, nameOf, passwordOwner, unlessLimited } from './owner.ts'
 import { checkNewPassword, normalisePassword, type PasswordPolicy } from './password-policy.ts'
 import { sendResetMail } from './reset-mail.ts'
-import { endSignIns } from './sign-in-machine.ts'
 
 export type ResetPasswordDeps = {
   store: Store
@@ -89,14 +89,12 @@ export async function setPasswordByLink(
 
 /** A new password in the form that is hashed. @throws ProblemError validation_failed */
 export async function checkedPassword(
-  { users, passwordPolicy }: Pick<ResetPasswordDeps, 'users' | 'passwordPolicy'>,
+  { store, users, passwordPolicy }: Pick<ResetPasswordDeps, 'store' | 'users' | 'passwordPolicy'>,
   userId: string,
   newPassword: string,
 ): Promise<string> {
-  const user = await users.read(userId)
   const password = normalisePassword(newPassword)
-  const names = [user.full_name, user.first_name, user.last_name]
-  checkNewPassword(passwordPolicy, password, { ...user, names }, '/new_password')
+  checkNewPassword(passwordPolicy, password, await passwordOwner(store.db, users, userId), '/new_password')
   return password
 }
 
@@ -127,7 +125,6 @@ export async function takePossession(
   const userId = user.id
   await replacePasswordHash(trx, { userId, hash, at })
   await verification.cancel(trx, userId, begun)
-  await endSignIns(trx, userId)
   await lockout.unlock(trx, userId, 'password')
   await appendAudit(trx, at, origin, {
     action: 'user.password_reset',
@@ -140,7 +137,6 @@ export async function takePossession(
     userId,
     data: { userId, changedAt: at.toISOString() },
   })
-  await sessions.endAllWithin(trx, at, origin, { userId, reason })
   await outbound.mail(trx, {
     template: 'password_changed',
     to: user.email,
@@ -148,5 +144,5 @@ export async function takePossession(
     userId,
     data: { name: nameOf(user), at },
   })
-  await store.announce(trx, { kind: 'user', id: userId })
+  await endAccess({ store, sessions }, trx, at, origin, { userId, reason })
 }
