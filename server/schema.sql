@@ -67,7 +67,7 @@ create table audit_log (
   constraint audit_log__outcome CHECK ((outcome = ANY (ARRAY['success'::text, 'failure'::text, 'denied'::text]))),
   constraint audit_log_pkey PRIMARY KEY (id)
 );
-CREATE INDEX audit_log__action ON public.audit_log USING btree (action, id DESC);
+CREATE INDEX audit_log__action ON public.audit_log USING btree (action, id);
 CREATE INDEX audit_log__actor ON public.audit_log USING btree (actor_id, id DESC) WHERE (actor_id IS NOT NULL);
 CREATE INDEX audit_log__not_success ON public.audit_log USING btree (outcome, id DESC) WHERE (outcome <> 'success'::text);
 CREATE INDEX audit_log__subject ON public.audit_log USING btree (subject_id, id DESC) WHERE (subject_id IS NOT NULL);
@@ -524,6 +524,8 @@ create table users (
   constraint users__username_unique UNIQUE (username_key),
   constraint users_pkey PRIMARY KEY (id)
 );
+CREATE INDEX users__closed_email ON public.users USING btree (email_key) WHERE (NOT is_active);
+CREATE INDEX users__closed_username ON public.users USING btree (username_key) WHERE (NOT is_active);
 CREATE INDEX users__deleted ON public.users USING btree (id) WHERE (deleted_at IS NOT NULL);
 CREATE INDEX users__full_name ON public.users USING btree (lower(full_name) COLLATE "C", id) WHERE (full_name IS NOT NULL);
 CREATE INDEX users__inactive ON public.users USING btree (id) WHERE (NOT is_active);

@@ -30,11 +30,12 @@ export async function fillUsers(pool: pg.Pool, count: number): Promise<void> {
   }
 }
 
-/** UUIDv7 of each one's moment, as the service makes them. */
+/** UUIDv7 of each one's moment, as the service makes them; numbered so that order of name says nothing of age. */
 const insertUsers = `
   with people as (
     select n, (string_to_array($4, ','))[1 + n % 17] as word,
-      timestamptz '2024-01-01' + interval '1 year' * (n::float8 / $3) as at
+      timestamptz '2024-01-01' + interval '1 year' * (n::float8 / $3) as at,
+      n * 7654321::bigint % 15485863 as number
     from generate_series($1::int, $2::int) n
   ), people_with_ids as (
     select *, (lpad(to_hex((extract(epoch from at) * 1000)::bigint), 12, '0') || '7'
@@ -43,8 +44,8 @@ const insertUsers = `
   ), inserted as (
     insert into users (id, username, username_key, email, email_key, full_name, is_active, deleted_at,
       subscription_tier, subscription_expires_at, phone_number, created_at)
-    select id, word || '.' || n, word || '.' || n, word || n || '@example.org', word || n || '@example.org',
-      initcap(word) || ' Müller ' || n, n % 25 <> 3 and n % 100 <> 7,
+    select id, word || '.' || number, word || '.' || number, word || number || '@example.org',
+      word || number || '@example.org', initcap(word) || ' Müller ' || number, n % 25 <> 3 and n % 100 <> 7,
       case when n % 100 = 7 then at + interval '10 days' end,
       case when n % 20 = 3 then 'premium' else 'free' end,
       case when n % 40 = 3 then timestamptz '2025-06-01' end,

@@ -180,25 +180,10 @@ export type AuditSelection = {
   limit: number
 }
 
-/**
- * Rows, newest first. Each action is one descent of its own index, merged: an `in` over several would read all
- * of their rows, or the whole log where they are few.
- */
+/** Rows, newest first. Each action is one descent of its own, merged. */
 export function auditQuery(selection: AuditSelection): RawBuilder<AuditRow> {
   const { actions, limit } = selection
-  const conditions = [
-    selection.actorId !== undefined && sql`l.actor_id = ${selection.actorId}`,
-    selection.subjectId !== undefined && sql`l.subject_id = ${selection.subjectId}`,
-    selection.outcome !== undefined && outcomeIs(selection.outcome),
-    selection.from !== undefined && sql`l.id >= ${selection.from}`,
-    selection.to !== undefined && sql`l.id < ${selection.to}`,
-  ].filter(condition => condition !== false)
-  const newest = (more: RawBuilder<unknown>[]) => {
-    const all = [...conditions, ...more]
-    const where = all.length > 0 ? sql`where ${sql.join(all, sql` and `)}` : sql``
-    return sql`(select l.* from audit_log l ${where} order by l.id desc limit ${limit})`
-  }
-  const branches = actions ? actions.map(action => newest([sql`l.action = ${action}`])) : [newest([])]
+  const branches = actions ? actions.map(action => newest(selection, action)) : [newest(selection)]
   return sql<AuditRow>`
     select l.id, l.occurred_at, l.action, l.outcome, l.actor_type, l.actor_id, l.subject_type, l.subject_id,
       l.session_id, l.request_id, l.changed_fields, l.details, host(p.ip) as ip, p.user_agent
@@ -206,6 +191,32 @@ export function auditQuery(selection: AuditSelection): RawBuilder<AuditRow> {
     left join audit_personal p on p.audit_id = l.id
     order by l.id desc`
 }
+
+/**
+ * The newest rows of one action, or of all. Of an action that is asked for alone, its place in the index on
+ * `(action, id)` is given as a pair: with `action = …` the planner walks the whole log backwards where it believes
+ * the action to be frequent, however many other rows came last.
+ */
+function newest(selection: AuditSelection, action?: string): RawBuilder<unknown> {
+  const { actorId, subjectId, outcome, limit } = selection
+  const from = selection.from ?? lowestId
+  const to = selection.to ?? highestId
+  const alone = action !== undefined && actorId === undefined && subjectId === undefined
+  const conditions = [
+    alone
+      ? sql`(l.action, l.id) >= (${action}, ${from}::uuid) and (l.action, l.id) < (${action}, ${to}::uuid)`
+      : sql`l.id >= ${from} and l.id < ${to}`,
+    action !== undefined && !alone && sql`l.action = ${action}`,
+    actorId !== undefined && sql`l.actor_id = ${actorId}`,
+    subjectId !== undefined && sql`l.subject_id = ${subjectId}`,
+    outcome !== undefined && outcomeIs(outcome),
+  ].filter(condition => condition !== false)
+  const order = alone ? sql`l.action desc, l.id desc` : sql`l.id desc`
+  return sql`(select l.* from audit_log l where ${sql.join(conditions, sql` and `)} order by ${order} limit ${limit})`
+}
+
+const lowestId = '00000000-0000-0000-0000-000000000000'
+const highestId = 'ffffffff-ffff-ffff-ffff-ffffffffffff'
 
 /** As literals: with a parameter the planner could not use the index of the rare outcomes. */
 const outcomeIs = (outcome: string) =>

@@ -5,13 +5,10 @@ import { isUuid, uuidv7Floor } from '../../../lib/ids.ts'
 import { fold, phoneKey } from '../../../lib/text.ts'
 import { adminRole, defaultRole } from '../../access/index.ts'
 import { toUser } from '../record.ts'
-import { estimateUsers, type ListedRow, selectUsers, type UserSelection } from './repo.ts'
+import { estimateUsers, type Part, selectUsers } from './repo.ts'
 import type { UserList, UserListQuery, UserSort } from './schemas.ts'
 
 type Deps = { db: Db; cursorKey: Buffer }
-
-/** A part of a list: its users all come before those of the next part. */
-type Part = Pick<UserSelection, 'key' | 'descending' | 'filter'>
 
 /**
  * A page of the users that a query takes, each part of the list in the order of an index. With `q` those whose
@@ -23,25 +20,16 @@ export async function listUsers({ db, cursorKey }: Deps, query: UserListQuery, n
   const parts = partsOf(rest, now)
   const list = `users ${JSON.stringify(rest)}`
   const place = cursor === undefined ? undefined : placeIn(cursorKey, list, cursor)
-  const found: { row: ListedRow; part: number }[] = []
-  for (let n = place?.part ?? 0; n < parts.length && found.length <= limit; n += 1) {
-    const part = parts[n]
-    if (!part) break
-    const rows = await selectUsers(db, {
-      ...part,
-      place: n === place?.part ? place.at : undefined,
-      limit: limit + 1 - found.length,
-    })
-    found.push(...rows.map(row => ({ row, part: n })))
-  }
+  const first = place?.part ?? 0
+  const found = await selectUsers(db, { parts: parts.slice(first), place: place?.at, limit: limit + 1 })
   const page = found.slice(0, limit)
   const last = page.at(-1)
   const more = found.length > limit && last !== undefined
-  const total = place?.total ?? (more ? await estimate(db, parts, found.length) : page.length)
+  const total = place?.total ?? (more ? Math.max(found.length, await estimateUsers(db, parts)) : page.length)
   return {
-    items: page.map(({ row }) => toUser(row, now)),
+    items: page.map(row => toUser(row, now)),
     next_cursor: more
-      ? encodeCursor(cursorKey, list, [last.part, total, last.row.place_key, last.row.id])
+      ? encodeCursor(cursorKey, list, [first + last.part, total, last.place_key, last.id])
       : null,
     total_estimate: total,
   }
@@ -99,14 +87,6 @@ function searchParts(q: string, filter: Part['filter']): Part[] {
     descending: false,
     filter: { ...filter, prefixes: [prefix], otherThan: keys.slice(0, n) },
   }))
-}
-
-async function estimate(db: Db, parts: readonly Part[], atLeast: number): Promise<number> {
-  const counts = await Promise.all(parts.map(({ filter, key }) => estimateUsers(db, filter, key)))
-  return Math.max(
-    atLeast,
-    counts.reduce((sum, count) => sum + count, 0),
-  )
 }
 
 function placeIn(

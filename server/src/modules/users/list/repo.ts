@@ -5,13 +5,18 @@ import type { UserRow } from '../repo.ts'
 /** The keys that a list of users can be in order of, each with an index of its own. */
 export type OrderKey = 'id' | 'username_key' | 'email_key' | 'phone_number' | 'full_name' | 'last_login_at'
 
-export type UserSelection = {
+/** A part of a list: its users all come before those of the next part. */
+export type Part = {
   key: OrderKey
   descending: boolean
-  /** The key, and where that is not unique the id, of the last row before. */
-  place?: readonly [string, string?] | undefined
-  limit: number
   filter: UserFilter
+}
+
+export type UserSelection = {
+  parts: readonly Part[]
+  /** The last row before, of the first of `parts`: its key, and its id for where the key is not unique. */
+  place?: readonly [string, string] | undefined
+  limit: number
 }
 
 export type UserFilter = {
@@ -33,7 +38,8 @@ export type UserFilter = {
 
 export type PrefixKey = 'username_key' | 'email_key' | 'phone_number' | 'full_name'
 
-export type ListedRow = UserRow & { place_key: string }
+/** `part` is the index of the row's part in its selection. */
+export type ListedRow = UserRow & { place_key: string; part: number }
 
 const expressions: Record<OrderKey, RawBuilder<unknown>> = {
   id: sql`u.id`,
@@ -47,40 +53,70 @@ const expressions: Record<OrderKey, RawBuilder<unknown>> = {
 /** Beside what is unique by itself. */
 const needsId: ReadonlySet<OrderKey> = new Set(['full_name', 'last_login_at'])
 
-/** A page of users with what `findUser` gives of each. The page is chosen first, by index, then completed. */
-export function usersQuery(selection: UserSelection): RawBuilder<ListedRow> {
-  const { key, filter } = selection
-  const idColumn = byRole(filter, key) ? sql`g.user_id` : key === 'last_login_at' ? sql`s.user_id` : sql`u.id`
-  const keyColumn = key === 'id' ? idColumn : expressions[key]
-  const direction = selection.descending ? sql`desc` : sql`asc`
-  const columns = needsId.has(key) ? [keyColumn, idColumn] : [keyColumn]
-  const order = sql.join(columns.map(column => sql`${column} ${direction}`))
-  const conditions = [...conditionsOf(filter, key), ...placeCondition(selection, columns)]
+/**
+ * A page of users with what `findUser` gives of each. The page is chosen first, by index, then completed. A part is
+ * read for as many rows as the parts before it left over: one that is not needed costs nothing.
+ */
+export function usersQuery({ parts, place, limit }: UserSelection): RawBuilder<ListedRow> {
+  const names = parts.map((_, n) => sql.ref(`part${n}`))
+  const chosen = parts.map((part, n) => {
+    const page = partQuery(part, n, n === 0 ? place : undefined, limit)
+    if (n === 0) return sql`part0 as (${page})`
+    const taken = names.slice(0, n).map(name => sql`(select count(*) from ${name})`)
+    return sql`${names[n]} as (select * from (${page}) p limit ${sql.join([sql.lit(limit), ...taken], sql` - `)})`
+  })
   return sql<ListedRow>`
+    with ${sql.join(chosen)}
     select u.*, a.last_login_at, a.last_activity_at, c.password_changed_at,
       array(select role_name from user_roles r where r.user_id = u.id) as granted_roles
-    from (
-      select u.*, (${keyColumn})::text as place_key, row_number() over (order by ${order}) as place
-      from ${sourceOf(filter, key)}
-      ${conditions.length > 0 ? sql`where ${sql.join(conditions, sql` and `)}` : sql``}
-      order by ${order} limit ${selection.limit}
-    ) u
+    from (${sql.join(
+      names.map(name => sql`select * from ${name}`),
+      sql` union all `,
+    )}) u
     left join user_activity a on a.user_id = u.id
     left join user_credentials c on c.user_id = u.id
-    order by u.place`
+    order by u.part, u.place`
 }
+
+function partQuery(
+  part: Part,
+  number: number,
+  place: UserSelection['place'],
+  limit: number,
+): RawBuilder<unknown> {
+  const { key, filter } = part
+  const idColumn = byRole(filter, key) ? sql`g.user_id` : key === 'last_login_at' ? sql`s.user_id` : sql`u.id`
+  const keyColumn = key === 'id' ? idColumn : expressions[key]
+  const direction = part.descending ? sql`desc` : sql`asc`
+  const columns = needsId.has(key) ? [keyColumn, idColumn] : [keyColumn]
+  const order = sql.join(columns.map(column => sql`${column} ${direction}`))
+  const conditions = [
+    ...conditionsOf(filter, key),
+    ...lastLoginConditions(part, place !== undefined),
+    ...placeCondition(part, place, columns),
+  ]
+  return sql`select u.*, (${keyColumn})::text as place_key, ${sql.lit(number)} as part,
+      row_number() over (order by ${order}) as place
+    from ${sourceOf(filter, key)} ${where(conditions)}
+    order by ${order} limit ${sql.lit(limit)}`
+}
+
+const where = (conditions: readonly RawBuilder<unknown>[]): RawBuilder<unknown> =>
+  conditions.length > 0 ? sql`where ${sql.join(conditions, sql` and `)}` : sql``
 
 export async function selectUsers(db: Db, selection: UserSelection): Promise<ListedRow[]> {
   const { rows } = await usersQuery(selection).execute(db)
   return rows
 }
 
-/** How many users the planner thinks that a filter takes: a millisecond, whatever their number. */
-export async function estimateUsers(db: Db, filter: UserFilter, key: OrderKey): Promise<number> {
-  const conditions = conditionsOf(filter, key)
+/** How many users the planner thinks that parts of a list have: a millisecond, whatever their number. */
+export async function estimateUsers(db: Db, parts: readonly Part[]): Promise<number> {
+  const all = parts.map(
+    part => sql`select 1 from ${sourceOf(part.filter, part.key)}
+      ${where([...conditionsOf(part.filter, part.key), ...lastLoginConditions(part, false)])}`,
+  )
   const { rows } = await sql<{ 'QUERY PLAN': [{ Plan: { 'Plan Rows': number } }] }>`
-    explain (format json) select 1 from ${sourceOf(filter, key)}
-    ${conditions.length > 0 ? sql`where ${sql.join(conditions, sql` and `)}` : sql``}`.execute(db)
+    explain (format json) ${sql.join(all, sql` union all `)}`.execute(db)
   return rows[0]?.['QUERY PLAN'][0].Plan['Plan Rows'] ?? 0
 }
 
@@ -103,18 +139,25 @@ function conditionsOf(filter: UserFilter, key: OrderKey): RawBuilder<unknown>[] 
     // Literals: with parameters the planner could not use the partial indexes.
     status === 'active' && sql`u.is_active`,
     status === 'inactive' && sql`not u.is_active and u.deleted_at is null`,
-    status === 'deleted' && sql`u.deleted_at is not null`,
+    status === 'deleted' && sql`not u.is_active and u.deleted_at is not null`,
     premium !== undefined && (premium ? isPremium : sql`not ${isPremium}`),
     from !== undefined && sql`u.id >= ${from}`,
     to !== undefined && sql`u.id < ${to}`,
     id !== undefined && sql`u.id = ${id}`,
-    filter.lastLoginBefore &&
-      sql`${expressions.last_login_at} < ${filter.lastLoginBefore}
-        and ${expressions.last_login_at} > '-infinity'`,
     ...(filter.prefixes ?? []).map(one => prefixCondition(one)),
     ...(filter.otherThan ?? []).map(one => sql`(${prefixCondition(one)}) is not true`),
   ]
   return conditions.filter(condition => condition !== false && condition !== undefined)
+}
+
+/** Between never and the time asked for; a place in the list is the narrower end, and the only one to begin at. */
+function lastLoginConditions({ filter, descending }: Part, hasPlace: boolean): RawBuilder<unknown>[] {
+  const { lastLoginBefore } = filter
+  if (!lastLoginBefore) return []
+  const upper = sql`${expressions.last_login_at} < ${lastLoginBefore}`
+  const lower = sql`${expressions.last_login_at} > '-infinity'`
+  if (!hasPlace) return [upper, lower]
+  return descending ? [lower] : [upper]
 }
 
 function roleCondition(role: string, byGrant: boolean): RawBuilder<unknown> {
@@ -132,7 +175,8 @@ function prefixCondition({ key, text }: { key: PrefixKey; text: string }): RawBu
 }
 
 function placeCondition(
-  { key, place, descending }: UserSelection,
+  { key, descending }: Part,
+  place: UserSelection['place'],
   columns: readonly RawBuilder<unknown>[],
 ): RawBuilder<unknown>[] {
   if (!place) return []
