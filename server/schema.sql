@@ -524,9 +524,9 @@ create table users (
   constraint users__username_unique UNIQUE (username_key),
   constraint users_pkey PRIMARY KEY (id)
 );
-CREATE INDEX users__closed_email ON public.users USING btree (email_key) WHERE (NOT is_active);
-CREATE INDEX users__closed_username ON public.users USING btree (username_key) WHERE (NOT is_active);
 CREATE INDEX users__deleted ON public.users USING btree (id) WHERE (deleted_at IS NOT NULL);
+CREATE INDEX users__deleted_email ON public.users USING btree (email_key) WHERE (deleted_at IS NOT NULL);
+CREATE INDEX users__deleted_username ON public.users USING btree (username_key) WHERE (deleted_at IS NOT NULL);
 CREATE INDEX users__full_name ON public.users USING btree (lower(full_name) COLLATE "C", id) WHERE (full_name IS NOT NULL);
 CREATE INDEX users__inactive ON public.users USING btree (id) WHERE (NOT is_active);
 CREATE INDEX users__premium ON public.users USING btree (id) WHERE (subscription_tier = 'premium'::text);

@@ -4,6 +4,6 @@
 drop index audit_log__action;
 create index audit_log__action on audit_log (action, id);
 
--- Closed accounts are few: in order of a name, a walk over everybody's names would drop most of what it reads.
-create index users__closed_username on users (username_key) where not is_active;
-create index users__closed_email on users (email_key) where not is_active;
+-- Deleted users are few: in order of a name, a walk over everybody's names would drop most of what it reads.
+create index users__deleted_username on users (username_key) where deleted_at is not null;
+create index users__deleted_email on users (email_key) where deleted_at is not null;

@@ -2,7 +2,7 @@ import { encodeCursor } from '@roster/server/src/lib/cursor.ts'
 import { deriveKey } from '@roster/server/src/lib/secrets.ts'
 import { readFilter, selection } from '@roster/server/src/modules/audit/list.ts'
 import { auditQuery } from '@roster/server/src/modules/audit/repo.ts'
-import { partsOf } from '@roster/server/src/modules/users/list/list-users.ts'
+import { partsOf, searchEnd } from '@roster/server/src/modules/users/list/list-users.ts'
 import { usersQuery } from '@roster/server/src/modules/users/list/repo.ts'
 import type { UserListQuery, UserSort } from '@roster/server/src/modules/users/list/schemas.ts'
 import { type CompiledQuery, Kysely, PostgresDialect } from 'kysely'
@@ -55,9 +55,11 @@ export async function userCases(pool: pg.Pool, encryptionKey: Buffer): Promise<C
     const byIndex = await isByIndex(pool, usersQuery({ parts, limit: limit + 1 }).compile(db))
     const base = `/api/v1/users?${new URLSearchParams({ ...texts(query), limit: String(limit) })}`
     cases.push({ name: `users ${JSON.stringify(query)} first`, path: base, byIndex })
-    const everybody = usersQuery({ parts, limit: 2 ** 31 - 1 }).compile(db)
+    const everybody = usersQuery({ parts, limit: query.q === undefined ? 2 ** 31 - 1 : searchEnd }).compile(
+      db,
+    )
     for (const [place, row] of await placesIn(pool, everybody, 'part, place_key, id')) {
-      const position = [Number(row.part), 1000, String(row.place_key), String(row.id)]
+      const position = [Number(row.part), 1000, String(row.place_key), String(row.id), 0]
       const cursor = encodeCursor(key, `users ${JSON.stringify(query)}`, position)
       cases.push({
         name: `users ${JSON.stringify(query)} ${place}`,

@@ -11,8 +11,14 @@ import type { UserList, UserListQuery, UserSort } from './schemas.ts'
 type Deps = { db: Db; cursorKey: Buffer }
 
 /**
+ * Rows that a search gives, page after page. Whom an earlier part gave, a later part reads and drops: without an end
+ * the page where the second part begins would read everybody who was given before.
+ */
+export const searchEnd = 1000
+
+/**
  * A page of the users that a query takes, each part of the list in the order of an index. With `q` those whose
- * username begins with it come first, then e-mail addresses, then full names.
+ * username begins with it come first, then e-mail addresses, then full names, `searchEnd` of them at most.
  * @throws ProblemError validation_failed
  */
 export async function listUsers({ db, cursorKey }: Deps, query: UserListQuery, now: Date): Promise<UserList> {
@@ -21,15 +27,18 @@ export async function listUsers({ db, cursorKey }: Deps, query: UserListQuery, n
   const list = `users ${JSON.stringify(rest)}`
   const place = cursor === undefined ? undefined : placeIn(cursorKey, list, cursor)
   const first = place?.part ?? 0
-  const found = await selectUsers(db, { parts: parts.slice(first), place: place?.at, limit: limit + 1 })
-  const page = found.slice(0, limit)
+  const given = place?.given ?? 0
+  const room = query.q === undefined ? limit + 1 : searchEnd - given
+  const size = Math.min(limit, room)
+  const found = await selectUsers(db, { parts: parts.slice(first), place: place?.at, limit: size + 1 })
+  const page = found.slice(0, size)
   const last = page.at(-1)
-  const more = found.length > limit && last !== undefined
+  const more = found.length > size && size < room && last !== undefined
   const total = place?.total ?? (more ? Math.max(found.length, await estimateUsers(db, parts)) : page.length)
   return {
     items: page.map(row => toUser(row, now)),
     next_cursor: more
-      ? encodeCursor(cursorKey, list, [first + last.part, total, last.place_key, last.id])
+      ? encodeCursor(cursorKey, list, [first + last.part, total, last.place_key, last.id, given + size])
       : null,
     total_estimate: total,
   }
@@ -93,15 +102,16 @@ function placeIn(
   key: Buffer,
   list: string,
   cursor: string,
-): { part: number; total: number; at: readonly [string, string] } {
-  const [part, total, at, id] = decodeCursor(key, list, cursor) ?? []
+): { part: number; total: number; at: readonly [string, string]; given: number } {
+  const [part, total, at, id, given] = decodeCursor(key, list, cursor) ?? []
   if (
     typeof part === 'number' &&
     typeof total === 'number' &&
     typeof at === 'string' &&
-    typeof id === 'string'
+    typeof id === 'string' &&
+    typeof given === 'number'
   ) {
-    return { part, total, at: [at, id] }
+    return { part, total, at: [at, id], given }
   }
   return refuse('cursor', 'Must be the next_cursor of this very list.')
 }

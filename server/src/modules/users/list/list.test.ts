@@ -146,6 +146,19 @@ describe('the list of users', () => {
     },
   )
 
+  test('gives the first thousand of a search, on whatever pages', async () => {
+    const [{ n }] = await roster.sql(
+      `select count(*)::int as n from users where starts_with(username_key, 'anna')`,
+    )
+    expect(n).toBeGreaterThan(1000)
+    for (const limit of ['100', '30']) {
+      const found = await pages({ q: 'anna', limit })
+      expect(found).toHaveLength(1000)
+      expect(new Set(found.map(({ id }) => id)).size).toBe(1000)
+    }
+    expect((await list({ q: 'anna' })).total_estimate).toBeGreaterThan(1000)
+  })
+
   test('finds phone numbers and ids', async () => {
     const user = await roster.signUp({ phone_number: '+43 680 999 111' })
     for (const q of ['+43680999111', '+43 680 999', user.id, user.id.toUpperCase()]) {

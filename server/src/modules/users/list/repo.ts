@@ -139,7 +139,7 @@ function conditionsOf(filter: UserFilter, key: OrderKey): RawBuilder<unknown>[] 
     // Literals: with parameters the planner could not use the partial indexes.
     status === 'active' && sql`u.is_active`,
     status === 'inactive' && sql`not u.is_active and u.deleted_at is null`,
-    status === 'deleted' && sql`not u.is_active and u.deleted_at is not null`,
+    status === 'deleted' && sql`u.deleted_at is not null`,
     premium !== undefined && (premium ? isPremium : sql`not ${isPremium}`),
     from !== undefined && sql`u.id >= ${from}`,
     to !== undefined && sql`u.id < ${to}`,

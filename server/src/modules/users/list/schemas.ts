@@ -30,7 +30,7 @@ export const UserListQuerySchema = Type.Object(
         maxLength: 254,
         description:
           'The beginning of a username, e-mail address or full name, in this order; of a phone number where it ' +
-          'begins with “+”; or an id',
+          'begins with “+”; or an id. Gives the first 1,000 that match',
       }),
     ),
     role: Type.Optional(
