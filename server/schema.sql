@@ -79,7 +79,6 @@ create table audit_personal (
   ip inet,
   user_agent text,
   salt bytea,
-  constraint audit_personal_audit_id_fkey FOREIGN KEY (audit_id) REFERENCES audit_log(id) ON DELETE CASCADE,
   constraint audit_personal_pkey PRIMARY KEY (audit_id)
 );
 CREATE TRIGGER audit_personal__append_only BEFORE UPDATE OR TRUNCATE ON public.audit_personal FOR EACH STATEMENT EXECUTE FUNCTION refuse_audit_change();
