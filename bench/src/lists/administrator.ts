@@ -1,12 +1,13 @@
 import { spawnSync } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
 import path from 'node:path'
 
 const cli = path.join(import.meta.dirname, '../../../server/src/cli.ts')
-const email = 'bench-admin@example.com'
 const password = 'BenchAdmin123'
 
 /** Makes an administrator beside the running service and signs them in. */
 export async function administratorToken(url: string, env: Record<string, string>): Promise<string> {
+  const email = `bench-${randomBytes(4).toString('hex')}@example.com`
   const made = spawnSync(process.execPath, [cli, 'admin', 'create', '--email', email, '--password-stdin'], {
     input: password,
     encoding: 'utf8',

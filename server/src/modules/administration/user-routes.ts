@@ -7,7 +7,7 @@ import { ProblemError } from '../../http/problems.ts'
 import { NoBody, problemResponses, ref } from '../../http/schemas.ts'
 import type { App } from '../../http/types.ts'
 import { originOf } from '../audit/index.ts'
-import { listUsers, UserListQuerySchema, UserListSchema, UserSchema } from '../users/index.ts'
+import { createUserList, UserListQuerySchema, UserListSchema, UserSchema } from '../users/index.ts'
 import { changeUser } from './change-user.ts'
 import { createByAdministrator } from './create-user.ts'
 import type { AdministrationDeps } from './deps.ts'
@@ -19,6 +19,7 @@ const ofUser = Type.Object({ id: Type.String({ format: 'uuid' }) })
 
 /** List, create, change and delete users. */
 export function userAdministrationRoutes(app: App, deps: AdministrationDeps): void {
+  const listUsers = createUserList({ db: deps.store.db, cursorKey: deps.cursorKey })
   for (const schema of [UserListSchema, UserCreationSchema, UserChangesSchema]) app.addSchema(schema)
 
   app.route({
@@ -35,8 +36,7 @@ export function userAdministrationRoutes(app: App, deps: AdministrationDeps): vo
       querystring: UserListQuerySchema,
       response: { 200: ref(UserListSchema) },
     },
-    handler: request =>
-      listUsers({ db: deps.store.db, cursorKey: deps.cursorKey }, request.query, deps.clock.now()),
+    handler: request => listUsers(request.query, deps.clock.now()),
   })
 
   app.route({

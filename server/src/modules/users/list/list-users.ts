@@ -1,5 +1,7 @@
+import { LRUCache } from 'lru-cache'
 import type { Db } from '../../../db/store.ts'
 import { ProblemError } from '../../../http/problems.ts'
+import { seconds } from '../../../lib/clock.ts'
 import { decodeCursor, encodeCursor } from '../../../lib/cursor.ts'
 import { isUuid, uuidv7Floor } from '../../../lib/ids.ts'
 import { fold, phoneKey } from '../../../lib/text.ts'
@@ -7,8 +9,6 @@ import { adminRole, defaultRole } from '../../access/index.ts'
 import { toUser } from '../record.ts'
 import { estimateUsers, type Part, selectUsers } from './repo.ts'
 import type { UserList, UserListQuery, UserSort } from './schemas.ts'
-
-type Deps = { db: Db; cursorKey: Buffer }
 
 /**
  * Rows that a search gives, page after page. Whom an earlier part gave, a later part reads and drops: without an end
@@ -21,26 +21,42 @@ export const searchEnd = 1000
  * username begins with it come first, then e-mail addresses, then full names, `searchEnd` of them at most.
  * @throws ProblemError validation_failed
  */
-export async function listUsers({ db, cursorKey }: Deps, query: UserListQuery, now: Date): Promise<UserList> {
-  const { limit = 20, cursor, ...rest } = query
-  const parts = partsOf(rest, now)
-  const list = `users ${JSON.stringify(rest)}`
-  const place = cursor === undefined ? undefined : placeIn(cursorKey, list, cursor)
-  const first = place?.part ?? 0
-  const given = place?.given ?? 0
-  const room = query.q === undefined ? limit + 1 : searchEnd - given
-  const size = Math.min(limit, room)
-  const found = await selectUsers(db, { parts: parts.slice(first), place: place?.at, limit: size + 1 })
-  const page = found.slice(0, size)
-  const last = page.at(-1)
-  const more = found.length > size && size < room && last !== undefined
-  const total = place?.total ?? (more ? Math.max(found.length, await estimateUsers(db, parts)) : page.length)
-  return {
-    items: page.map(row => toUser(row, now)),
-    next_cursor: more
-      ? encodeCursor(cursorKey, list, [first + last.part, total, last.place_key, last.id, given + size])
-      : null,
-    total_estimate: total,
+export type ListUsers = (query: UserListQuery, now: Date) => Promise<UserList>
+
+/** Estimates take the planner as long as the page takes the executor, and change with its statistics only. */
+const estimatesKept = { max: 500, ttl: seconds(10) }
+
+export function createUserList({ db, cursorKey }: { db: Db; cursorKey: Buffer }): ListUsers {
+  const estimates = new LRUCache<string, number>(estimatesKept)
+  const estimate = async (list: string, parts: readonly Part[]): Promise<number> => {
+    const kept = estimates.get(list)
+    if (kept !== undefined) return kept
+    const estimated = await estimateUsers(db, parts)
+    estimates.set(list, estimated)
+    return estimated
+  }
+
+  return async (query, now) => {
+    const { limit = 20, cursor, ...rest } = query
+    const parts = partsOf(rest, now)
+    const list = `users ${JSON.stringify(rest)}`
+    const place = cursor === undefined ? undefined : placeIn(cursorKey, list, cursor)
+    const first = place?.part ?? 0
+    const given = place?.given ?? 0
+    const room = query.q === undefined ? limit + 1 : searchEnd - given
+    const size = Math.min(limit, room)
+    const found = await selectUsers(db, { parts: parts.slice(first), place: place?.at, limit: size + 1 })
+    const page = found.slice(0, size)
+    const last = page.at(-1)
+    const more = found.length > size && size < room && last !== undefined
+    const total = place?.total ?? (more ? Math.max(found.length, await estimate(list, parts)) : page.length)
+    return {
+      items: page.map(row => toUser(row, now)),
+      next_cursor: more
+        ? encodeCursor(cursorKey, list, [first + last.part, total, last.place_key, last.id, given + size])
+        : null,
+      total_estimate: total,
+    }
   }
 }
 
