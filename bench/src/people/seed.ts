@@ -42,7 +42,7 @@ async function insertBatch(client: pg.ClientBase, from: number, to: number): Pro
          array(select distinct ${zipf('$8::text[]')} from generate_series(1, 4 + n % 2)) as skills
        from generate_series($1::int, $2::int) as n
      ), numbered as materialized (
-       select *, lower(first || '.' || last || n) as username,
+       select *, left(lower(first || '.' || last), 24) || n as username,
          (substr(lpad(to_hex(1700000000000 + n), 12, '0'), 1, 8) || '-' ||
           substr(lpad(to_hex(1700000000000 + n), 12, '0'), 9, 4) || '-7' || substr(seed::text, 16))::uuid as id
        from made
