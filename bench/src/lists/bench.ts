@@ -1,13 +1,12 @@
 import { createHash } from 'node:crypto'
-import { resolve } from 'node:path'
 import { openEmbedded } from '@roster/server/src/db/embedded.ts'
 import { migrate } from '@roster/server/src/db/migrate.ts'
 import { createPool } from '@roster/server/src/db/store.ts'
 import { fillUsers } from '@roster/server/src/testing/fill.ts'
 import { startProgram } from '@roster/server/src/testing/program.ts'
-import { temporaryFolder } from '@roster/server/src/testing/temporary-folder.ts'
 import type pg from 'pg'
-import { administratorToken } from './administrator.ts'
+import { administratorToken } from '../administrator.ts'
+import { benchFolder } from '../kept-folder.ts'
 import { auditCases, type Case, measure, userCases } from './cases.ts'
 import { fillAudit } from './fill-audit.ts'
 import { measureRecording } from './recording.ts'
@@ -23,7 +22,7 @@ export type ListPlan = { users: number; rows: number; requests: number; folder?:
  * @returns whether every goal was met and every plan was one by index
  */
 export async function benchLists(plan: ListPlan, print: (line: string) => void): Promise<boolean> {
-  const { folder, remove } = plan.folder ? keptFolder(plan.folder) : temporaryFolder()
+  const { folder, remove } = benchFolder(plan.folder)
   const encryptionKey = createHash('sha256').update(folder).digest()
   try {
     await inDatabase(folder, async pool => {
@@ -87,8 +86,6 @@ async function benchReading(
     await program.end('SIGTERM')
   }
 }
-
-const keptFolder = (path: string) => ({ folder: resolve(path), remove: async () => undefined })
 
 async function isFilled(pool: pg.Pool): Promise<boolean> {
   const { rows } = await pool.query('select exists (select from audit_log limit 1) as filled')

@@ -5,13 +5,15 @@ import { openWorld } from './world.ts'
 /*
  * Settings and search with many people:
  *   node bench/src/people/main.ts [--people 1000000] [--seconds 5] [--only settings,search,dry-run]
- * Run it with 10,000 and with 1,000,000 people to see what their number costs.
+ *     [--folder kept/]
+ * With a folder the database stays there, and a second run finds it filled. Run it with 10,000 and with 1,000,000 people to see what their number costs.
  */
 
 const { values } = parseArgs({
   options: {
     people: { type: 'string', default: '1000000' },
     seconds: { type: 'string', default: '5' },
+    folder: { type: 'string' },
     only: { type: 'string', default: 'settings,search,dry-run' },
   },
 })
@@ -19,7 +21,7 @@ const [people, seconds] = [Number(values.people), Number(values.seconds)]
 const wanted = new Set(values.only.split(','))
 const print = (line: string): void => console.log(line)
 
-const world = await openWorld({ people, searchers: 50 }, print)
+const world = await openWorld({ people, searchers: 50, folder: values.folder }, print)
 try {
   if (wanted.has('settings')) {
     const warm = await settingsAgainstRecord(world, { seconds, rounds: 4 })

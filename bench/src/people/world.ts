@@ -1,9 +1,11 @@
+import { randomBytes } from 'node:crypto'
 import path from 'node:path'
 import { openEmbedded } from '@roster/server/src/db/embedded.ts'
 import { startProgram } from '@roster/server/src/testing/program.ts'
-import { temporaryFolder } from '@roster/server/src/testing/temporary-folder.ts'
 import pg from 'pg'
+import { administratorToken } from '../administrator.ts'
 import { Connection, prepare } from '../connection.ts'
+import { benchFolder } from '../kept-folder.ts'
 import { seedPeople } from './seed.ts'
 
 /** The service as `npm start` runs it, with many people in its database. */
@@ -22,31 +24,32 @@ export type World = {
 const password = 'SecurePass123'
 
 export async function openWorld(
-  options: { people: number; searchers: number },
+  options: { people: number; searchers: number; folder?: string | undefined },
   print: (line: string) => void,
 ): Promise<World> {
-  const { folder, remove } = temporaryFolder()
-  const program = await startProgram({
+  const { folder, remove } = benchFolder(options.folder)
+  const env = {
     DATA_DIR: folder,
     PUBLIC_URL: 'http://localhost:8000',
     RATE_LIMITS: 'read=9999999/s,write=9999999/s,login=9999999/s,register=9999999/s',
     NODE_COMPILE_CACHE: path.join(import.meta.dirname, '../../../node_modules/.cache/compile'),
-  }).catch(async error => {
+  }
+  const program = await startProgram(env).catch(async error => {
     await remove()
     throw error
   })
   const port = Number(new URL(program.url).port)
-  const { url } = await openEmbedded({ dataDir: folder, mode: 'attach', log: () => undefined })
-  await seedPeople(url, options.people, print)
-  const sql = new pg.Pool({ connectionString: url, max: 2 })
+  const attached = await openEmbedded({ dataDir: folder, mode: 'attach', log: () => undefined })
+  await seedPeople(attached.url, options.people, print)
+  const sql = new pg.Pool({ connectionString: attached.url, max: 2 })
   const connection = await Connection.open(port)
   const tokens: string[] = []
-  for (let n = 0; n < options.searchers; n += 1) tokens.push(await signUp(connection, `searcher${n}`))
-  const code = /^ {4}([\w-]{20,})$/m.exec(program.output())?.[1] ?? ''
-  const admin = await setUp(connection, code)
+  const run = randomBytes(4).toString('hex')
+  for (let n = 0; n < options.searchers; n += 1) tokens.push(await signUp(connection, `searcher${run}_${n}`))
+  const admin = await administratorToken(program.url, env)
   connection.close()
   const { rows } = await sql.query(
-    `select id from users where email like '%@example.com' order by id limit 20000`,
+    `select id from users where email like '%@example.com' order by id limit 300000`,
   )
   return {
     port,
@@ -56,6 +59,7 @@ export async function openWorld(
     sql,
     async stop() {
       await sql.end()
+      await attached.stop()
       await program.end('SIGTERM')
       await remove()
     },
@@ -83,10 +87,4 @@ async function signUp(connection: Connection, name: string): Promise<string> {
   const token = await signIn(connection, email)
   await post(connection, '/users/me/upgrade', {}, token)
   return token
-}
-
-async function setUp(connection: Connection, code: string): Promise<string> {
-  const email = 'admin@bench.example'
-  await post(connection, '/auth/setup', { code, email, password })
-  return signIn(connection, email)
 }

@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import path from 'node:path'
 
-const cli = path.join(import.meta.dirname, '../../../server/src/cli.ts')
+const cli = path.join(import.meta.dirname, '../../server/src/cli.ts')
 const password = 'BenchAdmin123'
 
 /** Makes an administrator beside the running service and signs them in. */
