@@ -1,6 +1,7 @@
 import { spawn, spawnSync } from 'node:child_process'
 import fs from 'node:fs'
 import net from 'node:net'
+import os from 'node:os'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { cleanEnvironment } from './binaries.ts'
@@ -12,14 +13,21 @@ export type Postmaster = { pid: number; port: number; ready: boolean }
 /** Names and values of PostgreSQL's settings. */
 export type Settings = Readonly<Record<string, string>>
 
+/** Megabytes of the machine's memory, or of what its container may use. */
+const memory = Math.min(process.constrainedMemory() || Infinity, os.totalmem()) / 2 ** 20
+
+const between = (least: number, size: number, most: number): string =>
+  `${Math.round(Math.min(Math.max(size, least), most))}MB`
+
 /**
- * For one service on a small machine. Given as arguments, so that no edit of a file in the data folder opens
+ * For one service that shares its machine. The buffers take memory as the data that is read fills them: a small
+ * database never uses more than it has. Given as arguments, so that no edit of a file in the data folder opens
  * the server to a network. Failed statements are Roster's to report: here their details, which quote
  * values of rows (e-mail addresses), would be kept in plain text.
  */
 const serviceSettings: Settings = {
-  shared_buffers: '128MB',
-  effective_cache_size: '512MB',
+  shared_buffers: between(128, memory / 8, 2048),
+  effective_cache_size: between(512, memory / 2, 16_384),
   max_connections: '100',
   max_parallel_workers_per_gather: '0',
   jit: 'off',

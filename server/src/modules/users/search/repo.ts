@@ -101,8 +101,8 @@ export type Hit = { position: number; user: PublicUserRow }
 /** Positions per block as a power of two: the same as in the index. */
 const blockBits = 14
 
-/** Visible users looked at one by one before the index is asked: enough where one in twenty matches. */
-const walkedFirst = 400
+/** Positions looked at one by one before the index is asked: enough where one user in twenty matches. */
+const walkedFirst = 200
 
 const fits = `names like all($3::text[]) and title like all($4::text[]) and location like all($5::text[])
   and skills @> $6::text[] and (cardinality($7::text[]) = 0 or not names like all($7::text[]))`
@@ -110,25 +110,24 @@ const fits = `names like all($3::text[]) and title like all($4::text[]) and loca
 /**
  * First the newest users are looked at, one after the other: for what many match, that is all it takes. What is
  * rarer is looked up in the index, block by block, newest first, until there are enough. A look-up costs what
- * the block holds, so neither frequent nor rare words, nor the number of users, make it slow.
+ * the block holds, so neither frequent nor rare words, nor the number of users, make it slow. Without a key
+ * everybody fits, and all are walked.
  */
 const findPageSql = `
-  with newest as materialized (
-    select position, user_id, names, title, location, skills from user_search
-    where is_visible and position < $1::bigint order by position desc limit ${walkedFirst}
+  with walk as materialized (
+    select case when cardinality($8::text[]) = 0 then 0
+      else greatest(least($1::bigint, newest.position + 1) - ${walkedFirst}, 0) end as reached
+    from (select max(position) as position from user_search where is_visible) as newest
   ), matching as materialized (
-    select position, user_id from newest where ${fits} order by position desc limit $2::int
-  ), walk as materialized (
-    select min(position) as reached,
-      count(*) = ${walkedFirst} and cardinality($8::text[]) > 0 and (select count(*) from matching) < $2::int
-        as goes_on
-    from newest
+    select position, user_id from user_search
+    where is_visible and position < $1::bigint and position >= (select reached from walk) and ${fits}
+    order by position desc limit $2::int
   ), older as (
     select found.position, found.user_id
     from (
       select reached, array(select block || key from unnest($8::text[]) as key) as keys
       from walk, generate_series((reached - 1) >> ${blockBits}, 0, -1) as block
-      where goes_on offset 0
+      where reached > 0 and (select count(*) from matching) < $2::int offset 0
     ) as blocks
     cross join lateral (
       select position, user_id from user_search
