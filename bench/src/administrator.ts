@@ -7,7 +7,7 @@ const password = 'BenchAdmin123'
 
 /** Makes an administrator beside the running service and signs them in. */
 export async function administratorToken(url: string, env: Record<string, string>): Promise<string> {
-  const email = `bench-${randomBytes(4).toString('hex')}@example.com`
+  const email = `bench-${randomBytes(4).toString('hex')}@bench.example`
   const made = spawnSync(process.execPath, [cli, 'admin', 'create', '--email', email, '--password-stdin'], {
     input: password,
     encoding: 'utf8',

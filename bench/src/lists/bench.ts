@@ -14,7 +14,13 @@ import { measureRecording } from './recording.ts'
 /** Milliseconds: what 95 of 100 requests of ten clients must stay below. */
 const goal = 15
 
-export type ListPlan = { users: number; rows: number; requests: number; folder?: string | undefined }
+export type ListPlan = {
+  users: number
+  rows: number
+  requests: number
+  folder?: string | undefined
+  roundSeconds?: number
+}
 
 /**
  * Fills a database, starts the service on it, and asks for the first, a middle and the last page of each
@@ -31,7 +37,9 @@ export async function benchLists(plan: ListPlan, print: (line: string) => void):
       await timed(print, `${plan.rows} rows of audit`, () => fillAudit(pool, plan.rows))
     })
     const lists = await benchReading(folder, encryptionKey, plan, print)
-    const recording = await inDatabase(folder, (_pool, url) => measureRecording(url, print))
+    const recording = await inDatabase(folder, (_pool, url) =>
+      measureRecording(url, plan.roundSeconds ?? 3, print),
+    )
     return lists && recording
   } finally {
     await remove()

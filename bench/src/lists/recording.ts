@@ -7,14 +7,17 @@ import { inTurns } from '../statistics.ts'
 
 const goal = 0.85
 const clients = 10
-const seconds = 3
 const rounds = 6
 
 /**
  * Writes per second of a change of a user's record, with its audit row and the sealer at work, against the same
  * without: the ratio that recording leaves.
  */
-export async function measureRecording(url: string, print: (line: string) => void): Promise<boolean> {
+export async function measureRecording(
+  url: string,
+  seconds: number,
+  print: (line: string) => void,
+): Promise<boolean> {
   const pool = createPool({ url, size: clients, overflow: 2, onError: () => undefined })
   const news = createNews({ url, log: () => undefined })
   await news.start()
@@ -32,12 +35,14 @@ export async function measureRecording(url: string, print: (line: string) => voi
   while ((await sealer.seal()) > 0);
   const on = async () => {
     sealer.start()
-    const count = await writesPerSecond(store, users, true)
+    const count = await writesPerSecond(store, users, { audited: true, seconds })
     await sealer.stop()
     return count
   }
   try {
-    const { ours, limit, ratio } = await inTurns(rounds, on, () => writesPerSecond(store, users, false))
+    const { ours, limit, ratio } = await inTurns(rounds, on, () =>
+      writesPerSecond(store, users, { audited: false, seconds }),
+    )
     const met = ratio >= goal
     print(
       `${met ? ' ' : '✗'} writes/s with audit ${ours.toFixed(0)}, without ${limit.toFixed(0)}, ratio ${ratio.toFixed(2)} (goal ${goal})`,
@@ -49,7 +54,11 @@ export async function measureRecording(url: string, print: (line: string) => voi
   }
 }
 
-async function writesPerSecond(store: Store, users: readonly string[], audited: boolean): Promise<number> {
+async function writesPerSecond(
+  store: Store,
+  users: readonly string[],
+  { audited, seconds }: { audited: boolean; seconds: number },
+): Promise<number> {
   const end = performance.now() + seconds * 1000
   let written = 0
   const client = async (first: number) => {

@@ -1,9 +1,9 @@
-/** node bench/src/relay/main.ts [seconds] [changes a second] [requests a second] [backlog]. Needs RabbitMQ here. */
+/** node bench/src/relay/main.ts [seconds] [changes a second] [backlog]. Needs RabbitMQ here. */
 import pg from 'pg'
 import { startTestCluster } from '../../../server/src/testing/cluster.ts'
 import { benchRelay } from './run.ts'
 
-const [seconds = '10', changes = '500', requests = '100', backlog = '30000'] = process.argv.slice(2)
+const [seconds = '10', changes = '500', backlog = '30000'] = process.argv.slice(2)
 const cluster = await startTestCluster()
 try {
   const client = new pg.Client({ connectionString: cluster.adminUrl })
@@ -15,7 +15,6 @@ try {
     await benchRelay({
       databaseUrl,
       changes: Number(changes),
-      requests: Number(requests),
       seconds: Number(seconds),
       backlog: Number(backlog),
     }),

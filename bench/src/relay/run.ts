@@ -8,15 +8,15 @@ import pg from 'pg'
 import { Connection, ConsumerStatus } from 'rabbitmq-client'
 import { freePort, type Program, startProgram } from '../../../server/src/testing/program.ts'
 import { type RabbitMq, startRabbitMq } from '../../../server/src/testing/rabbitmq.ts'
+import { prepare } from '../connection.ts'
+import { openLoop } from '../load.ts'
 
 export type RelayPlan = {
   databaseUrl: string
   /** Events that wait when the relay starts. */
   backlog: number
-  /** Changes a second while the lag is measured, each a transaction of its own. */
+  /** Changes a second through the API while lag and requests are measured. */
   changes: number
-  /** Requests a second while those are measured. */
-  requests: number
   seconds: number
 }
 
@@ -24,12 +24,13 @@ export type RelayFigures = {
   /** With publisher confirms, from the first to the last. */
   eventsPerSecond: number
   changesPerSecond: number
-  requestsPerSecond: number
   /** Milliseconds from a change to its arrival at a consumer. */
   lagP50: number
   lagP95: number
   /** Milliseconds of `PUT /users/me`. */
+  apiP50: number
   apiP95: number
+  apiP50WithoutBroker: number
   apiP95WithoutBroker: number
 }
 
@@ -58,22 +59,23 @@ export async function benchRelay(plan: RelayPlan): Promise<RelayFigures> {
   const eventsPerSecond = await measureBacklog(pool, plan.backlog)
 
   const tokens = await signUp(web, 20)
+  await change(web, tokens, { ...plan, seconds: 2 })
+  await sleep(500)
   lags.length = 0
-  const changesPerSecond = await insertChanges(pool, plan.changes, plan.seconds)
+  const before = await change(web, tokens, plan)
   await sleep(1000)
   const arrived = lags.toSorted((a, b) => a - b)
-  await change(web, tokens, plan.requests, 1)
-  const before = await change(web, tokens, plan.requests, plan.seconds)
   await rabbit.kill()
   await sleep(1000)
-  const without = await change(web, tokens, plan.requests, plan.seconds)
+  const without = await change(web, tokens, plan)
   return {
     eventsPerSecond: Math.round(eventsPerSecond),
-    changesPerSecond: Math.round(changesPerSecond),
-    requestsPerSecond: Math.round(before.length / plan.seconds),
+    changesPerSecond: Math.round(arrived.length / plan.seconds),
     lagP50: quantile(arrived, 0.5),
     lagP95: quantile(arrived, 0.95),
+    apiP50: quantile(before, 0.5),
     apiP95: quantile(before, 0.95),
+    apiP50WithoutBroker: quantile(without, 0.5),
     apiP95WithoutBroker: quantile(without, 0.95),
   }
 }
@@ -116,22 +118,6 @@ async function insertBacklog(pool: pg.Pool, count: number): Promise<void> {
   )
 }
 
-/** Writes events at a constant rate. Returns the rate that was reached. */
-async function insertChanges(pool: pg.Pool, perSecond: number, seconds: number): Promise<number> {
-  const start = performance.now()
-  await Promise.all(
-    Array.from({ length: perSecond * seconds }, async (_, n) => {
-      await sleep(Math.max(0, start + (n * 1000) / perSecond - performance.now()))
-      await pool.query(
-        `insert into events (id, type, user_id, data, occurred_at)
-         values (gen_random_uuid(), 'user.profile_updated', $1, $2, $3)`,
-        [`00000000-0000-7000-8000-${String(n % 500).padStart(12, '0')}`, '{"changes": {}}', new Date()],
-      )
-    }),
-  )
-  return (perSecond * seconds * 1000) / (performance.now() - start)
-}
-
 /** Events a second between the first look that sees progress and the one that sees the end. */
 async function measureBacklog(pool: pg.Pool, count: number): Promise<number> {
   let first: { at: number; left: number } | undefined
@@ -168,22 +154,20 @@ async function signUp({ url }: Program, count: number): Promise<string[]> {
 async function change(
   { url }: Program,
   tokens: readonly string[],
-  perSecond: number,
-  seconds: number,
+  { changes, seconds }: Pick<RelayPlan, 'changes' | 'seconds'>,
 ): Promise<number[]> {
-  const times: number[] = []
-  const start = performance.now()
-  const requests = Array.from({ length: perSecond * seconds }, async (_, n) => {
-    const due = start + (n * 1000) / perSecond
-    await sleep(Math.max(0, due - performance.now()))
-    const reply = await fetch(`${url}/api/v1/users/me`, {
-      method: 'PUT',
-      headers: { 'content-type': 'application/json', authorization: `Bearer ${tokens[n % tokens.length]}` },
-      body: JSON.stringify({ location: `Place ${n} ${due}` }),
-    })
-    await reply.arrayBuffer()
-    if (reply.status === 200) times.push(performance.now() - due)
+  const times = await openLoop({
+    port: Number(new URL(url).port),
+    perSecond: changes,
+    seconds,
+    expected: 200,
+    next: n => {
+      const token = tokens[n % tokens.length] ?? ''
+      return prepare('PUT', '/api/v1/users/me', {
+        token,
+        body: { location: `Place ${n} ${performance.now()}` },
+      })
+    },
   })
-  await Promise.all(requests)
   return times.sort((a, b) => a - b)
 }
