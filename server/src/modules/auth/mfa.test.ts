@@ -393,6 +393,36 @@ describe('stepping up', async () => {
     expect((await stepUp({ method: 'passkey' })).body.code).toBe('invalid_code')
     expect((await stepUp({ password: 'WrongPass123' })).body.code).toBe('invalid_current_password')
   })
+
+  test.each([
+    ['email', undefined],
+    ['sms', '+431234509876'],
+  ] as const)(
+    'takes a code by %s, sent for it, once, and gives a second factor',
+    async (method, phone_number) => {
+      const user = await roster.signUp()
+      const to = phone_number ?? user.email
+      const setup = phone_number === undefined ? undefined : { phone_number }
+      await roster.post(`/api/v1/auth/mfa/${method}/setup`, setup, { token: user.token })
+      const first = (await lastSent(roster, to, 'mfa_code')).code
+      await roster.post(`/api/v1/auth/mfa/${method}/confirm`, { code: first }, { token: user.token })
+      roster.clock.advance(minutes(11))
+      const challenge = await roster.post('/api/v1/auth/step-up/challenge', { method }, { token: user.token })
+      expect(challenge.status).toBe(200)
+      const { code } = await lastSent(roster, to, 'mfa_code')
+      const stepUp = (code: string | undefined, token: string) =>
+        roster.post('/api/v1/auth/step-up', { method, code }, { token })
+      expect((await stepUp(first, user.token)).body.code).toBe('invalid_code')
+      const stepped = await stepUp(code, user.token)
+      expect(stepped.status).toBe(200)
+      expect(claimsOf(stepped.body.access_token)).toMatchObject({ aal: 'aal2' })
+      expect((await stepUp(code, stepped.body.access_token)).body.code).toBe('invalid_code')
+      const codes = await roster.post('/api/v1/auth/mfa/recovery-codes', undefined, {
+        token: stepped.body.access_token,
+      })
+      expect(codes.status).toBe(200)
+    },
+  )
 })
 
 describe('a role that demands a second factor', async () => {
