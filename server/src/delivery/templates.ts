@@ -34,6 +34,7 @@ export type MfaChange =
   | 'email_removed'
   | 'passkey_added'
   | 'passkey_removed'
+  | 'all_removed'
   | 'recovery_codes_created'
   | 'recovery_code_used'
 

@@ -26,6 +26,7 @@ const stepUpRoutes: Readonly<Record<string, StepUp>> = {
   'POST /api/v1/auth/profile/email/initiate': 'recent',
   'POST /api/v1/auth/profile/phone/initiate': 'recent',
   'DELETE /api/v1/users/me': 'recent',
+  'POST /api/v1/users/:id/mfa-reset': 'highest',
 }
 
 /** Milliseconds for which a proof is recent. */

@@ -94,6 +94,7 @@ export const authorisationMatrix: Readonly<Record<string, string>> = {
   'POST /api/v1/users/{id}/deactivate': 'users:update',
   'POST /api/v1/users/{id}/restore': 'users:update',
   'POST /api/v1/users/{id}/unlock': 'users:update',
+  'POST /api/v1/users/{id}/mfa-reset': 'users:update',
   'POST /api/v1/users/{id}/logout': 'users:update',
   'POST /api/v1/users/{id}/password-reset': 'users:update',
   'GET /api/v1/users/{id}/sessions': 'users:read',

@@ -13,6 +13,7 @@ const mfaChanges: Readonly<Record<MfaChange, string>> = {
   email_removed: 'Codes by e-mail were switched off for your account.',
   passkey_added: 'A passkey was added to your account.',
   passkey_removed: 'A passkey was removed from your account.',
+  all_removed: 'An administrator removed every second factor and passkey from your account.',
   recovery_codes_created: 'New recovery codes were created for your account. Earlier ones no longer work.',
   recovery_code_used: 'One of your recovery codes was used to sign in. It will not work again.',
 }

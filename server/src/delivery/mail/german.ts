@@ -13,6 +13,7 @@ const mfaChanges: Readonly<Record<MfaChange, string>> = {
   email_removed: 'Codes per E-Mail wurden für Ihr Konto ausgeschaltet.',
   passkey_added: 'Ihrem Konto wurde ein Passkey hinzugefügt.',
   passkey_removed: 'Ein Passkey wurde aus Ihrem Konto entfernt.',
+  all_removed: 'Die Administration hat alle zweiten Faktoren und Passkeys aus Ihrem Konto entfernt.',
   recovery_codes_created:
     'Für Ihr Konto wurden neue Wiederherstellungscodes erzeugt. Frühere gelten nicht mehr.',
   recovery_code_used: 'Einer Ihrer Wiederherstellungscodes wurde zum Anmelden benutzt. Er gilt nicht mehr.',

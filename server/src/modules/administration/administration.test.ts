@@ -236,6 +236,7 @@ describe('nobody acts on somebody who may do more', () => {
     ['POST', '/deactivate', undefined],
     ['POST', '/restore', undefined],
     ['POST', '/unlock', undefined],
+    ['POST', '/mfa-reset', undefined],
     ['POST', '/logout', undefined],
     ['POST', '/password-reset', undefined],
     ['DELETE', `/sessions/${root.session}`, undefined],

@@ -5,6 +5,7 @@ import type { Principal } from '../../http/principal.ts'
 import { ProblemError } from '../../http/problems.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { refuseMightier } from '../access/index.ts'
+import type { Factors } from '../factors/index.ts'
 import type { Sessions } from '../sessions/index.ts'
 import { type LockedUser, lockUser, type UserReader } from '../users/index.ts'
 import type { Verification } from '../verification/index.ts'
@@ -15,6 +16,7 @@ export type AdministrationDeps = {
   cursorKey: Buffer
   users: UserReader
   sessions: Sessions
+  factors: Factors
   verification: Verification
   outbound: Outbound
   erasers: readonly Eraser[]

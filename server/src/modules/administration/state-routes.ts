@@ -7,7 +7,7 @@ import type { App } from '../../http/types.ts'
 import { type Origin, originOf } from '../audit/index.ts'
 import { SessionListSchema } from '../sessions/index.ts'
 import type { AdministrationDeps } from './deps.ts'
-import { deactivate, logOut, logOutOne, restore, sendReset, unlock } from './user-state.ts'
+import { deactivate, logOut, logOutOne, resetMfa, restore, sendReset, unlock } from './user-state.ts'
 
 const tags = ['administration']
 const ofUser = Type.Object({ id: Type.String({ format: 'uuid' }) })
@@ -44,6 +44,15 @@ const acts: readonly Act[] = [
     summary: 'Unlock a user',
     description: 'Forgets their failed attempts, so that they may try again at once.',
     act: unlock,
+  },
+  {
+    path: 'mfa-reset',
+    operationId: 'resetUserMfa',
+    summary: 'Take away a user’s second factors',
+    description:
+      'For one who lost them, recovery codes as well. Their passkeys go too, their sessions end, and a mail tells them. Make sure first that it is them who ask.',
+    act: resetMfa,
+    problems: ['step_up_required'],
   },
   {
     path: 'password-reset',

@@ -2,7 +2,13 @@ import type { Principal } from '../../http/principal.ts'
 import { ProblemError } from '../../http/problems.ts'
 import { keepAnAdministrator } from '../access/index.ts'
 import { appendAudit, type Origin } from '../audit/index.ts'
-import { endAccess, requireRecentAuthentication, sendResetMail } from '../auth/index.ts'
+import {
+  dropFactors,
+  endAccess,
+  requireRecentAuthentication,
+  sendResetMail,
+  tellOfMfaChange,
+} from '../auth/index.ts'
 import { deactivateUser, eraseUser, restoreUser, softDeleteUser } from '../users/index.ts'
 import { type AdministrationDeps, lockSubject } from './deps.ts'
 
@@ -93,6 +99,25 @@ export function unlock(
     const user = await lockSubject(trx, principal, userId)
     for (const forget of unlockers) await forget(trx, at, user)
     await appendAudit(trx, at, origin, { action: 'user.unlocked', subject: { type: 'user', id: userId } })
+  })
+}
+
+/**
+ * Takes every second factor and passkey from a user who has lost them: their password signs them in until they
+ * enrol anew. @throws ProblemError not_found, forbidden
+ */
+export function resetMfa(
+  deps: AdministrationDeps,
+  origin: Origin,
+  principal: Principal,
+  userId: string,
+): Promise<void> {
+  return deps.store.transact(async trx => {
+    const at = deps.clock.now()
+    const user = await lockSubject(trx, principal, userId)
+    if (!(await dropFactors(deps, trx, at, origin, userId))) return
+    await endAccess(deps, trx, at, origin, { userId, reason: 'mfa_changed' })
+    await tellOfMfaChange(deps.outbound, trx, user, 'all_removed')
   })
 }
 

@@ -150,23 +150,24 @@ export async function removePasskey(
   })
 }
 
-/** Takes every second factor away, with the account itself, for an owner who has proved to be another person. */
+/** Takes every second factor and passkey away, where there are any: from one who lost them, or with the account. */
 export async function dropFactors(
   { factors }: Pick<SecondFactorDeps, 'factors'>,
   trx: Tx,
   at: Date,
   origin: Origin,
   userId: string,
-): Promise<void> {
+): Promise<boolean> {
   await factors.removeAll(trx, userId)
   await endSignIns(trx, userId)
-  if (!(await setMfaEnabled(trx, userId, false))) return
+  if (!(await setMfaEnabled(trx, userId, false))) return false
   await appendAudit(trx, at, origin, { action: 'mfa.removed', subject: { type: 'user', id: userId } })
   await appendEvent(trx, at, {
     type: 'user.mfa_disabled',
     userId,
     data: { userId, method: 'all', disabledAt: at.toISOString() },
   })
+  return true
 }
 
 function withUser<T>(

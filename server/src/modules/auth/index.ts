@@ -8,6 +8,7 @@ export {
 export { type ChangePasswordDeps, changePasswordAfterSignIn } from './change-password.ts'
 export { type DeleteAccountDeps, deleteOwnAccount } from './delete-account.ts'
 export { endAccess } from './end-access.ts'
+export { dropFactors } from './enrol-factor.ts'
 export {
   type AdministratorDeps,
   createAdministratorByOperator,
@@ -17,6 +18,7 @@ export {
 export { authJobs } from './jobs.ts'
 export { type LoginDeps, login } from './login.ts'
 export { type ContactCounter, createEmailChangeCounter } from './metrics.ts'
+export { tellOfMfaChange } from './notices.ts'
 export { linkPageRoutes } from './pages/routes.ts'
 export { requireRecentAuthentication } from './recent-authentication.ts'
 export { type RegisterDeps, register } from './register.ts'
