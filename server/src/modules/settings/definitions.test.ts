@@ -354,7 +354,7 @@ describe('a dry-run', () => {
     const progress = new Set<number>()
     while (seen.status === 'running') {
       progress.add(seen.checked)
-      await new Promise(resolve => setTimeout(resolve, 50))
+      await new Promise(resolve => setTimeout(resolve, 5))
       seen = await follow()
     }
     await running
