@@ -176,9 +176,9 @@ describe('for any definition that is taken, and any value', () => {
           expect(agrees(schemaOf(type, rule, rules), value), `${rule} of ${JSON.stringify(rules)}`).toBe(true)
         }
       }),
-      { numRuns: 6000 },
+      { numRuns: 9000 },
     )
-    expect(accepted).toBeGreaterThan(150)
+    expect(accepted).toBeGreaterThan(300)
   })
 
   test('what is refused names a rule that is really broken', () => {
@@ -193,9 +193,9 @@ describe('for any definition that is taken, and any value', () => {
           false,
         )
       }),
-      { numRuns: 6000 },
+      { numRuns: 9000 },
     )
-    expect(refused).toBeGreaterThan(150)
+    expect(refused).toBeGreaterThan(300)
   })
 })
 
