@@ -36,3 +36,16 @@ export async function lockSubject(trx: Tx, principal: Principal, userId: string)
   await refuseMightier(trx, principal, userId)
   return user
 }
+
+/** Locks the user, then changes what is about them, in one transaction. @throws ProblemError not_found, forbidden */
+export function changeSubject<T>(
+  { store, clock }: Pick<AdministrationDeps, 'store' | 'clock'>,
+  principal: Principal,
+  userId: string,
+  change: (trx: Tx, at: Date, user: LockedUser) => Promise<T>,
+): Promise<T> {
+  return store.transact(async trx => {
+    const at = clock.now()
+    return change(trx, at, await lockSubject(trx, principal, userId))
+  })
+}

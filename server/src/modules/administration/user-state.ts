@@ -10,7 +10,7 @@ import {
   tellOfMfaChange,
 } from '../auth/index.ts'
 import { deactivateUser, eraseUser, restoreUser, softDeleteUser } from '../users/index.ts'
-import { type AdministrationDeps, lockSubject } from './deps.ts'
+import { type AdministrationDeps, changeSubject } from './deps.ts'
 
 /*
  * What administrators do to accounts. Each: lock, check that the account is not a mightier one, change, and end
@@ -24,9 +24,7 @@ export function deactivate(
   principal: Principal,
   userId: string,
 ): Promise<void> {
-  return deps.store.transact(async trx => {
-    const at = deps.clock.now()
-    const user = await lockSubject(trx, principal, userId)
+  return changeSubject(deps, principal, userId, async (trx, at, user) => {
     if (user.deleted_at) throw new ProblemError('not_found')
     if (!user.is_active) return
     await keepAnAdministrator(trx, userId, () => deactivateUser(trx, at, origin, user))
@@ -41,9 +39,7 @@ export function remove(
   principal: Principal,
   userId: string,
 ): Promise<void> {
-  return deps.store.transact(async trx => {
-    const at = deps.clock.now()
-    const user = await lockSubject(trx, principal, userId)
+  return changeSubject(deps, principal, userId, async (trx, at, user) => {
     if (user.deleted_at) throw new ProblemError('not_found')
     await keepAnAdministrator(trx, userId, () => softDeleteUser(trx, at, origin, user))
     await endAccess(deps, trx, at, origin, { userId, reason: 'account_deleted' })
@@ -60,13 +56,10 @@ export function erase(
   principal: Principal,
   userId: string,
 ): Promise<void> {
-  const { store, clock, sessions } = deps
-  requireRecentAuthentication(principal, clock.now())
-  return store.transact(async trx => {
-    const at = clock.now()
-    const user = await lockSubject(trx, principal, userId)
+  requireRecentAuthentication(principal, deps.clock.now())
+  return changeSubject(deps, principal, userId, async (trx, at, user) => {
     await keepAnAdministrator(trx, userId, async () => {
-      await sessions.endAllWithin(trx, at, origin, { userId, reason: 'account_deleted' })
+      await deps.sessions.endAllWithin(trx, at, origin, { userId, reason: 'account_deleted' })
       await eraseUser(deps, trx, at, origin, user)
     })
   })
@@ -74,30 +67,27 @@ export function erase(
 
 /** Opens a deleted or deactivated account again. @throws ProblemError not_found, forbidden */
 export function restore(
-  { store, clock }: AdministrationDeps,
+  deps: AdministrationDeps,
   origin: Origin,
   principal: Principal,
   userId: string,
 ): Promise<void> {
-  return store.transact(async trx => {
-    const user = await lockSubject(trx, principal, userId)
+  return changeSubject(deps, principal, userId, async (trx, at, user) => {
     if (user.is_active) return
-    await restoreUser(trx, clock.now(), origin, user)
-    await store.announce(trx, { kind: 'user', id: userId })
+    await restoreUser(trx, at, origin, user)
+    await deps.store.announce(trx, { kind: 'user', id: userId })
   })
 }
 
 /** Forgets failed attempts, so that the user may try again at once. @throws ProblemError not_found, forbidden */
 export function unlock(
-  { store, clock, unlockers }: AdministrationDeps,
+  deps: AdministrationDeps,
   origin: Origin,
   principal: Principal,
   userId: string,
 ): Promise<void> {
-  return store.transact(async trx => {
-    const at = clock.now()
-    const user = await lockSubject(trx, principal, userId)
-    for (const forget of unlockers) await forget(trx, at, user)
+  return changeSubject(deps, principal, userId, async (trx, at, user) => {
+    for (const forget of deps.unlockers) await forget(trx, at, user)
     await appendAudit(trx, at, origin, { action: 'user.unlocked', subject: { type: 'user', id: userId } })
   })
 }
@@ -112,9 +102,7 @@ export function resetMfa(
   principal: Principal,
   userId: string,
 ): Promise<void> {
-  return deps.store.transact(async trx => {
-    const at = deps.clock.now()
-    const user = await lockSubject(trx, principal, userId)
+  return changeSubject(deps, principal, userId, async (trx, at, user) => {
     if (!(await dropFactors(deps, trx, at, origin, userId))) return
     await endAccess(deps, trx, at, origin, { userId, reason: 'mfa_changed' })
     await tellOfMfaChange(deps.outbound, trx, user, 'all_removed')
@@ -123,32 +111,26 @@ export function resetMfa(
 
 /** Ends every session. Returns how many. @throws ProblemError not_found, forbidden */
 export function logOut(
-  { store, clock, sessions }: AdministrationDeps,
+  deps: AdministrationDeps,
   origin: Origin,
   principal: Principal,
   userId: string,
 ): Promise<number> {
-  return store.transact(async trx => {
-    await lockSubject(trx, principal, userId)
-    return sessions.endAllWithin(trx, clock.now(), origin, { userId, reason: 'revoked' })
-  })
+  return changeSubject(deps, principal, userId, (trx, at) =>
+    deps.sessions.endAllWithin(trx, at, origin, { userId, reason: 'revoked' }),
+  )
 }
 
 /** Ends one session. @throws ProblemError not_found, forbidden */
 export function logOutOne(
-  { store, clock, sessions }: AdministrationDeps,
+  deps: AdministrationDeps,
   origin: Origin,
   principal: Principal,
   userId: string,
   sessionId: string,
 ): Promise<void> {
-  return store.transact(async trx => {
-    await lockSubject(trx, principal, userId)
-    const ended = await sessions.endOneWithin(trx, clock.now(), origin, {
-      userId,
-      sessionId,
-      reason: 'revoked',
-    })
+  return changeSubject(deps, principal, userId, async (trx, at) => {
+    const ended = await deps.sessions.endOneWithin(trx, at, origin, { userId, sessionId, reason: 'revoked' })
     if (!ended) throw new ProblemError('not_found')
   })
 }
@@ -164,10 +146,7 @@ export function sendReset(
   principal: Principal,
   userId: string,
 ): Promise<void> {
-  const { store, clock } = deps
-  return store.transact(async trx => {
-    const at = clock.now()
-    const user = await lockSubject(trx, principal, userId)
+  return changeSubject(deps, principal, userId, async (trx, at, user) => {
     if (!user.is_active) throw new ProblemError('not_found')
     await sendResetMail(deps, trx, at, user)
     await appendAudit(trx, at, origin, {

@@ -18,7 +18,6 @@ import { type LockedUser, lockUser, setMfaEnabled } from '../users/index.ts'
 import { endAccess } from './end-access.ts'
 import { tellOfMfaChange } from './notices.ts'
 import type { SecondFactorDeps } from './second-factor.ts'
-import { endSignIns } from './sign-in-machine.ts'
 
 /* Second factors of the signed-in user. The guard has asked for the highest proof there is, and a recent one. */
 
@@ -150,7 +149,10 @@ export async function removePasskey(
   })
 }
 
-/** Takes every second factor and passkey away, where there are any: from one who lost them, or with the account. */
+/**
+ * Takes every second factor and passkey away: from one who lost them, or with the account. End their access with
+ * it. False where there were none.
+ */
 export async function dropFactors(
   { factors }: Pick<SecondFactorDeps, 'factors'>,
   trx: Tx,
@@ -159,7 +161,6 @@ export async function dropFactors(
   userId: string,
 ): Promise<boolean> {
   await factors.removeAll(trx, userId)
-  await endSignIns(trx, userId)
   if (!(await setMfaEnabled(trx, userId, false))) return false
   await appendAudit(trx, at, origin, { action: 'mfa.removed', subject: { type: 'user', id: userId } })
   await appendEvent(trx, at, {

@@ -28,7 +28,8 @@ export function candidatePassword(password: string): string | undefined {
 
 /**
  * Checks a new password: document 5's rule (8 characters, upper case, lower case, digit), or NIST's (15
- * characters, 8 where a second factor is enforced, no composition); in both at most 128, none of the 49,000 commonest, not the user's own name.
+ * characters, 8 where a second factor is enforced, no composition); in both at most 128, none of the 49,000
+ * commonest, not the user's own name.
  * @param field the JSON pointer of the field, for the errors
  * @throws ProblemError validation_failed, with every rule that is broken
  */

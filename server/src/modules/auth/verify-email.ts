@@ -17,6 +17,7 @@ import {
   setEmailVerified,
 } from '../users/index.ts'
 import type { Verification } from '../verification/index.ts'
+import { endAccess } from './end-access.ts'
 import { dropFactors } from './enrol-factor.ts'
 import { findActiveByEmail, nameOf, unlessLimited } from './owner.ts'
 import { sendResetMail } from './reset-mail.ts'
@@ -170,7 +171,7 @@ async function handOver(
   await replacePasswordHash(trx, { userId: user.id, hash: unusablePasswordHash(), at })
   await dropFactors(deps, trx, at, origin, user.id)
   await deps.verification.cancel(trx, user.id)
-  await deps.sessions.endAllWithin(trx, at, origin, { userId: user.id, reason: 'email_verified' })
+  await endAccess(deps, trx, at, origin, { userId: user.id, reason: 'email_verified' })
   await appendAudit(trx, at, origin, {
     action: 'user.credentials_revoked',
     subject: { type: 'user', id: user.id },
