@@ -40,6 +40,8 @@ describe('several processes behind one port', () => {
   test('share the embedded database of the first, sum up their metrics, and end together', async () => {
     const program = await start({ WORKERS: '2' })
     expect(children(program.process.pid ?? 0)).toHaveLength(2)
+    // The one that is ready first need not be the one that says so.
+    await expect.poll(() => program.output(), { timeout: 15_000 }).toContain('Roster is ready')
     // Each request on a connection of its own: they go round.
     const count = 12
     for (let n = 0; n < count; n++) {
