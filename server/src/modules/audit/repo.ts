@@ -59,16 +59,27 @@ const content = sql`jsonb_build_array(id, (extract(epoch from occurred_at) * 100
   actor_type, actor_id, subject_type, subject_id, session_id, request_id, changed_fields, details,
   encode(personal_digest, 'hex'))::text`
 
-export type PersonalState = { id: string; state: 'kept' | 'erased' | 'changed' }
+export type PersonalState = { id: string; state: 'kept' | 'erased' | 'changed' | 'added' | 'removed' }
 
-/** Of the rows among `ids` that were bound to a person's address and device: whether these are still so. */
+/**
+ * Of the rows among `ids` that have a person's address and device, or were bound to them: whether they still are
+ * what was bound. They may be gone with the person whose they were (see `deletePersonal()`), and only so.
+ */
 export async function readPersonalStates(db: Db, ids: readonly string[]): Promise<PersonalState[]> {
   const digest = digestOf(sql`p.salt`, sql`p.ip`, sql`p.user_agent`)
+  const person = sql`case when l.actor_type <> 'anonymous' then l.actor_id
+    when l.subject_type = 'user' and l.subject_id ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' then l.subject_id::uuid end`
   const { rows } = await sql<PersonalState>`
-    select l.id, case when p.audit_id is null then 'erased'
-      when p.salt is not null and ${digest} = l.personal_digest then 'kept' else 'changed' end as state
+    select l.id, case
+        when l.personal_digest is null then 'added'
+        when p.audit_id is null then
+          case when ${person} is null or exists (select from users where id = ${person}) then 'removed' else 'erased' end
+        when p.salt is not null and ${digest} = l.personal_digest then 'kept'
+        else 'changed'
+      end as state
     from audit_log l left join audit_personal p on p.audit_id = l.id
-    where l.id = any(${ids}::uuid[]) and l.personal_digest is not null`.execute(db)
+    where l.id = any(${ids}::uuid[]) and (l.personal_digest is not null or p.audit_id is not null)
+    order by l.id`.execute(db)
   return rows
 }
 

@@ -1,5 +1,6 @@
-import { randomBytes } from 'node:crypto'
+import { createCipheriv, randomBytes } from 'node:crypto'
 import type { Db, Store } from '../../db/store.ts'
+import { uuidToBytes } from '../../lib/ids.ts'
 import * as repo from './repo.ts'
 import {
   decodeEntries,
@@ -45,6 +46,14 @@ const mostProblems = 100
 const sealsAtOnce = 50
 const rowsAtOnce = 1000
 const idsAtOnce = 20_000
+/** Bytes of an id, which is one block of AES. */
+const idLength = 16
+
+const personalFaults: Partial<Record<repo.PersonalState['state'], string>> = {
+  changed: 'changed',
+  added: 'put in later',
+  removed: 'removed, although their person was not erased',
+}
 
 /**
  * Checks every row and every seal, in batches, in one snapshot while others write. `heads` are ends of the chain
@@ -70,7 +79,7 @@ function createRun(
 ) {
   const problems: AuditProblem[] = []
   const balance = createBalance()
-  const awaited = new Map(heads.map(head => [head.sequence, head]))
+  const awaited = Map.groupBy(heads, ({ sequence }) => sequence)
   let rows = 0
   let erased = 0
 
@@ -82,8 +91,8 @@ function createRun(
     const { seals, last } = await checkSeals()
     checkHeads(seals, last)
     const unsealed = await repo.readUnsealed(db)
-    for (const id of unsealed) balance.add(id, -1)
-    for await (const id of everyId()) balance.add(id, 1)
+    balance.add(unsealed, -1)
+    for await (const ids of everyId()) balance.add(ids, 1)
     const doubtful = balance.doubtful()
     if (doubtful.size > 0) await findInserted(doubtful, new Set(unsealed))
     return {
@@ -134,8 +143,7 @@ function createRun(
         message: `seal ${seal.sequence} of ${seal.sealed_at.toISOString()} was changed, or is not in its place`,
       })
     }
-    const head = awaited.get(seal.sequence)
-    if (head && !head.mac.equals(seal.mac)) {
+    if (awaited.get(seal.sequence)?.some(({ mac }) => !mac.equals(seal.mac))) {
       report({
         kind: 'seal_changed',
         seal: seal.sequence,
@@ -167,11 +175,14 @@ function createRun(
         report({ kind: 'row_deleted', seal, audit_id: id, message: `row ${id} was deleted${early}` })
         continue
       }
-      balance.add(id, -1)
       if (rowMac(key, row.content).equals(mac)) continue
       const at = row.occurred_at.toISOString()
       report({ kind: 'row_changed', seal, audit_id: id, message: `row ${id} (now of ${at}) was changed` })
     }
+    balance.add(
+      ids.filter(id => found.has(id)),
+      -1,
+    )
     await checkPersonal(ids)
     rows += found.size
     progress?.(rows)
@@ -180,17 +191,18 @@ function createRun(
   async function checkPersonal(ids: readonly string[]): Promise<void> {
     for (const { id, state } of await repo.readPersonalStates(db, ids)) {
       if (state === 'erased') erased += 1
-      if (state !== 'changed') continue
-      const message = `the address or device beside row ${id} was changed`
+      const wrong = personalFaults[state]
+      if (wrong === undefined) continue
+      const message = `the address or device beside row ${id} was ${wrong}`
       report({ kind: 'personal_changed', seal: null, audit_id: id, message })
     }
   }
 
-  async function* everyId(): AsyncGenerator<string> {
+  async function* everyId(): AsyncGenerator<string[]> {
     let after = '00000000-0000-0000-0000-000000000000'
     for (;;) {
       const ids = await repo.readIds(db, after, idsAtOnce)
-      yield* ids
+      yield ids
       const next = ids.at(-1)
       if (next === undefined || ids.length < idsAtOnce) return
       after = next
@@ -200,7 +212,8 @@ function createRun(
   /** Second pass, over the doubtful spans alone: which of their rows neither a seal nor the queue knows. */
   async function findInserted(doubtful: ReadonlySet<string>, unsealed: ReadonlySet<string>): Promise<void> {
     const unknown = new Set<string>()
-    for await (const id of everyId()) if (doubtful.has(spanOf(id)) && !unsealed.has(id)) unknown.add(id)
+    for await (const ids of everyId())
+      for (const id of ids) if (doubtful.has(spanOf(id)) && !unsealed.has(id)) unknown.add(id)
     for (let after = 0; ; ) {
       const seals = await repo.readSeals(db, after, sealsAtOnce)
       for (const seal of seals) for (const { id } of decodeEntries(seal.entries)) unknown.delete(id)
@@ -226,35 +239,26 @@ const spanOf = (id: string): string => id.slice(0, 7)
 
 /**
  * Tells in memory that grows with the time covered, not with the rows, where the log has rows that were never
- * sealed. For each span a count and a sum of hashes go up for a row and down for its seal; the hash has a secret
- * of this run, so that no row can be made up to balance another.
+ * sealed. For each span a count and a sum go up for a row and down for its seal. What is summed is the id
+ * enciphered with a key of this run, so that no row can be made up to balance another.
  */
 function createBalance() {
-  const secret = randomBytes(16)
-  const [a, b, c, d] = [0, 4, 8, 12].map(at => secret.readInt32LE(at) | 1) as [number, number, number, number] // of four
-  const spans = new Map<string, { count: number; sum: number }>()
-
-  function hash(id: string): number {
-    const word = (from: number, to: number) => Number.parseInt(id.slice(from, to).replace('-', ''), 16)
-    let h = Math.imul(word(0, 8) ^ a, b)
-    h = Math.imul(h ^ (h >>> 15) ^ word(9, 18), c)
-    h = Math.imul(h ^ (h >>> 13) ^ word(19, 28), d)
-    h = Math.imul(h ^ (h >>> 16) ^ word(28, 36), b)
-    return h ^ (h >>> 15)
-  }
+  const cipher = createCipheriv('aes-128-ecb', randomBytes(idLength), null).setAutoPadding(false)
+  const spans = new Map<string, { count: number; sum: bigint }>()
 
   return {
-    add(id: string, direction: 1 | -1): void {
-      const span = spanOf(id)
-      const balance = spans.get(span)
-      if (!balance) spans.set(span, { count: direction, sum: (direction * hash(id)) | 0 })
-      else {
+    add(ids: readonly string[], direction: 1 | -1): void {
+      const marks = cipher.update(Buffer.concat(ids.map(uuidToBytes)))
+      for (const [n, id] of ids.entries()) {
+        const mark = marks.readBigUInt64LE(n * idLength)
+        const balance = spans.get(spanOf(id)) ?? { count: 0, sum: 0n }
         balance.count += direction
-        balance.sum = (balance.sum + direction * hash(id)) | 0
+        balance.sum = BigInt.asUintN(64, direction === 1 ? balance.sum + mark : balance.sum - mark)
+        spans.set(spanOf(id), balance)
       }
     },
     doubtful(): Set<string> {
-      const uneven = [...spans].filter(([, { count, sum }]) => count !== 0 || sum !== 0)
+      const uneven = [...spans].filter(([, { count, sum }]) => count !== 0 || sum !== 0n)
       return new Set(uneven.map(([span]) => span))
     },
   }
