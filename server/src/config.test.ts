@@ -110,8 +110,7 @@ describe('values', () => {
     ['ENVIRONMENT', 'Development', 'environment', 'development'],
     ['HOST', '::1', 'host', '::1'],
     ['HOST', 'localhost', 'host', 'localhost'],
-    ['PORT', '0', 'port', 0],
-    ['PUBLIC_URL', 'https://Example.com/accounts/', 'publicUrl', 'https://example.com/accounts'],
+    ['PUBLIC_URL', 'https://Example.com/', 'publicUrl', 'https://example.com'],
     ['TRUSTED_PROXIES', '10.0.0.0/8, ::1', 'trustedProxies', ['10.0.0.0/8', '::1']],
     ['TRUSTED_PROXIES', 'none', 'trustedProxies', []],
     [
@@ -133,14 +132,19 @@ describe('values', () => {
       'DATABASE_URL',
       'postgresql+asyncpg://u@h/db?ssl=require',
       'databaseUrl',
-      'postgresql://u@h/db?sslmode=require',
+      'postgresql://u@h/db?sslmode=require&uselibpqcompat=true',
     ],
-    ['DATABASE_URL', 'postgres://u@h/db?ssl=true', 'databaseUrl', 'postgres://u@h/db?sslmode=verify-full'],
+    [
+      'DATABASE_URL',
+      'postgres://u@h/db?ssl=true',
+      'databaseUrl',
+      'postgres://u@h/db?sslmode=verify-full&uselibpqcompat=true',
+    ],
     [
       'DATABASE_URL',
       'postgres://u@h/db?ssl=false&sslmode=require',
       'databaseUrl',
-      'postgres://u@h/db?sslmode=require',
+      'postgres://u@h/db?sslmode=require&uselibpqcompat=true',
     ],
     [
       'DATABASE_URL',
@@ -187,6 +191,8 @@ describe('values', () => {
     ['PUBLIC_URL', 'ftp://example.com', 'http or https'],
     ['PUBLIC_URL', 'https://example.com/?a=1', 'query'],
     ['PUBLIC_URL', 'https://me@example.com', 'user'],
+    ['PUBLIC_URL', 'http://localhost:0', 'where PORT is 0'],
+    ['PUBLIC_URL', 'https://example.com/accounts', 'a host name of its own'],
     ['TRUSTED_PROXIES', '10.0.0.0/33', '"10.0.0.0/33"'],
     ['TRUSTED_PROXIES', 'proxy.internal', '"proxy.internal"'],
     ['TRUSTED_PROXIES', '::/0', 'every address'],
@@ -210,6 +216,7 @@ describe('values', () => {
     ['RATE_LIMITS', 'login=0/min', 'no limit'],
     ['RATE_LIMITS', 'login=1/toString', 'no limit'],
     ['RATE_LIMITS', 'login=1/s,login=2/s', 'twice'],
+    ['RATE_LIMITS', 'logn=1/s', 'no group "logn"'],
     ['LOG_LEVEL', 'loud', 'trace'],
   ])('%s=%j is refused with what it takes', (name, text, expected) => {
     const { name: named, line, takes } = problem({ [name]: text })

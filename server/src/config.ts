@@ -3,6 +3,7 @@ import { printValue } from './config/print.ts'
 import { type Config, type SettingName, settingEntries } from './config/settings.ts'
 
 export { ConfigError } from './config/config-error.ts'
+export type { RateLimitGroup, RateLimits } from './config/parsers.ts'
 export type { Config } from './config/settings.ts'
 
 /**

@@ -31,12 +31,12 @@ export type Service = {
 
 /**
  * Opens everything a process of the service needs, in order, and listens. What was opened is closed again in
- * the opposite order: by `stop()`, or at once where a later step fails.
+ * the opposite order: by `stop()`, or at once where a later step fails or `signal` ends the start.
  */
-export async function startService(config: Config, log: Logger): Promise<Service> {
+export async function startService(config: Config, log: Logger, signal?: AbortSignal): Promise<Service> {
   const opened = new AsyncDisposableStack()
   try {
-    return await open(config, log, opened)
+    return await open(config, log, opened, signal)
   } catch (error) {
     await opened.disposeAsync()
     leaveGroup()
@@ -44,7 +44,12 @@ export async function startService(config: Config, log: Logger): Promise<Service
   }
 }
 
-async function open(config: Config, log: Logger, opened: AsyncDisposableStack): Promise<Service> {
+async function open(
+  config: Config,
+  log: Logger,
+  opened: AsyncDisposableStack,
+  signal?: AbortSignal,
+): Promise<Service> {
   const clock = systemClock
   let phase: Phase = 'starting'
   const url = config.databaseUrl ?? (await startEmbedded(config, log, opened))
@@ -55,8 +60,9 @@ async function open(config: Config, log: Logger, opened: AsyncDisposableStack): 
     onError: error => log.warn({ err: error }, 'a database connection broke'),
   })
   opened.defer(() => pool.end())
-  await waitForDatabase(pool, message => log.info(message))
+  await waitForDatabase(pool, message => log.info(message), signal && { signal })
   const { applied } = await migrate(pool)
+  signal?.throwIfAborted()
   if (applied.length > 0) log.info({ migrations: applied }, 'database migrated')
 
   const news = createNews({ url, log: message => log.warn(message) })
@@ -106,7 +112,12 @@ async function open(config: Config, log: Logger, opened: AsyncDisposableStack): 
     if (config.environment === 'production') await sleep(3000)
   })
   releaseGarbage()
-  await app.listen({ host: config.host, port: config.port })
+  signal?.throwIfAborted()
+  await app.listen({ host: config.host, port: config.port }).catch((error: Error) => {
+    throw new Error(`can't listen on HOST ${config.host}, PORT ${config.port}: ${error.message}`, {
+      cause: error,
+    })
+  })
   phase = 'ready'
   return { address: addressOf(app.server.address()), services, stop: () => opened.disposeAsync() }
 }
@@ -134,10 +145,19 @@ async function startBackground(
 
 async function startEmbedded(config: Config, log: Logger, opened: AsyncDisposableStack): Promise<string> {
   const { openEmbedded } = await import('./db/embedded.ts')
-  const embedded = await openEmbedded({ dataDir: config.dataDir, mode: 'own', log: line => log.info(line) })
+  const { dataDir, workers, dbPoolSize, dbMaxOverflow } = config
+  const embedded = await openEmbedded({
+    dataDir,
+    mode: 'own',
+    log: line => log.info(line),
+    connections: workers * (dbPoolSize + dbMaxOverflow + connectionsBesidePool),
+  })
   opened.defer(() => embedded.stop())
   return embedded.url
 }
+
+/** Those of one process that listen for news and jobs, and the jobs' own. */
+const connectionsBesidePool = 8
 
 function addressOf(address: AddressInfo | string | null): string {
   if (address === null || typeof address === 'string') return String(address)
@@ -150,14 +170,29 @@ export async function serve(config: Config, options: { demo?: boolean } = {}): P
   const log = createLogger(config)
   if (config.workers > 1 && !isGroupMember()) return serveGroup(config, log)
   if (isFirstMember()) for (const warning of configWarnings(config)) log.warn(warning)
-  const service = await startService(config, log)
-  stopOnSignals(service, log)
-  if (!isFirstMember()) return
+  const service = await startUntilStopped(config, log)
+  if (!service || !isFirstMember()) return
   if (options.demo) {
     const { fillWithDemo } = await import('./demo/fill.ts')
     await fillWithDemo(service.services, (line: string) => console.log(line))
   }
   console.log(await greeting(config, service))
+}
+
+/** @returns undefined where a signal came first: then what was opened is closed, and the process ends */
+async function startUntilStopped(config: Config, log: Logger): Promise<Service | undefined> {
+  const stopping = new AbortController()
+  const starting = startService(config, log, stopping.signal)
+  const ended = starting.catch(error => {
+    if (!stopping.signal.aborted) throw error
+    return undefined
+  })
+  const stop = async () => {
+    stopping.abort()
+    await (await ended)?.stop()
+  }
+  stopOnSignals({ stop }, log)
+  return ended
 }
 
 /** Several processes behind the port; this one owns the database, where nobody brought one. */

@@ -1,11 +1,16 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { spawn } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
+import net from 'node:net'
 import os from 'node:os'
 import path from 'node:path'
+import { text } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, describe, expect, test } from 'vitest'
 import { curl, curlCommands } from './testing/curl.ts'
-import { type Program, startProgram } from './testing/program.ts'
+import { freePort, type Program, startProgram } from './testing/program.ts'
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'roster-program-'))
 let program: Program = await startProgram({ DATA_DIR: folder, LOG_LEVEL: 'warn' })
@@ -145,6 +150,53 @@ test('SIGTERM ends it with exit code 0, and a restart finds everything', async (
     (await fetch(`${program.url}/api/v1/auth/register`, registration('before-restart@example.com'))).status,
   ).toBe(409)
 }, 60_000)
+
+test.each([300, 600, 900, 1200])('SIGTERM %i ms after the start leaves no database running', async after => {
+  await program.end('SIGTERM')
+  const child = spawn(process.execPath, [path.join(import.meta.dirname, 'cli.ts'), 'serve'], {
+    env: { PATH: process.env.PATH, HOME: process.env.HOME, PORT: String(await freePort()), DATA_DIR: folder },
+    stdio: 'ignore',
+  })
+  const ended = once(child, 'exit')
+  await sleep(after)
+  child.kill('SIGTERM')
+  await ended
+  expect(existsSync(path.join(folder, 'postgres/postmaster.pid'))).toBe(false)
+})
+
+test('a port that is taken is named', async () => {
+  const server = net.createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as net.AddressInfo
+  const child = spawn(process.execPath, [path.join(import.meta.dirname, 'cli.ts'), 'serve'], {
+    env: { PATH: process.env.PATH, HOME: process.env.HOME, PORT: String(port), DATA_DIR: folder },
+  })
+  const [printed, [code]] = await Promise.all([text(child.stderr), once(child, 'exit')])
+  server.close()
+  expect(code).toBe(1)
+  expect(printed).toContain(`can't listen on HOST 127.0.0.1, PORT ${port}`)
+})
+
+test('--demo is refused in production', async () => {
+  const child = spawn(process.execPath, [path.join(import.meta.dirname, 'cli.ts'), 'serve', '--demo'], {
+    env: {
+      PATH: process.env.PATH,
+      HOME: process.env.HOME,
+      ENVIRONMENT: 'production',
+      DATA_DIR: folder,
+      PUBLIC_URL: 'https://accounts.example.com',
+      ENCRYPTION_KEY: randomBytes(32).toString('base64'),
+      EMAIL_PROVIDER: 'smtp',
+      SMTP_URL: 'smtp://127.0.0.1:2525',
+      MAIL_FROM: 'a@example.com',
+    },
+  })
+  const [printed, [code]] = await Promise.all([text(child.stderr), once(child, 'exit')])
+  expect([code, printed]).toEqual([
+    2,
+    expect.stringContaining('--demo makes accounts whose password everybody knows'),
+  ])
+})
 
 const registration = (email: string): RequestInit => ({
   method: 'POST',

@@ -47,7 +47,20 @@ describe('roster migrate', () => {
   test('says in a line that the database is away', async () => {
     const away = { DATABASE_URL: 'postgres://u:canary@127.0.0.1:1/x' }
     const { code, err } = await roster(['migrate'], { env: away, cwd })
-    expect({ code, err }).toEqual({ code: 1, err: 'roster: connect ECONNREFUSED 127.0.0.1:1\n' })
+    expect({ code, err }).toEqual({
+      code: 1,
+      err: 'roster: no database (DATABASE_URL): connect ECONNREFUSED 127.0.0.1:1\n',
+    })
+  })
+
+  test('plans nothing, and makes nothing, where there is no database yet', async () => {
+    const nowhere = { DATA_DIR: join(cwd, 'mistyped') }
+    const { code, err } = await roster(['migrate', '--dry-run'], { env: nowhere, cwd })
+    expect({ code, err }).toEqual({
+      code: 1,
+      err: expect.stringContaining(`no database in DATA_DIR (${nowhere.DATA_DIR})`),
+    })
+    expect(fs.existsSync(join(nowhere.DATA_DIR, 'postgres'))).toBe(false)
   })
 })
 

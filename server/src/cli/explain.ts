@@ -19,8 +19,9 @@ export function inWords(error: unknown): string {
 
 function describeProblem({ title, detail, errors = [] }: ProblemError): string {
   const fields = errors.map(({ path, message }) => {
-    const field = path.slice(1).replaceAll('_', ' ')
-    return message.startsWith(field) ? message : `${field} ${message}`
+    const name = path.slice(1)
+    const field = name.replaceAll('_', ' ')
+    return message.startsWith(name) ? message.replace(name, field) : `${field} ${message}`
   })
   return [detail ?? title, fields.join('; ')].filter(Boolean).join(': ')
 }

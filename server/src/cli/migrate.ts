@@ -1,3 +1,4 @@
+import { waitForDatabase } from '../db/connect.ts'
 import { migrate } from '../db/migrate.ts'
 import { exit, type Run } from './command.ts'
 import { withDatabase } from './database.ts'
@@ -6,8 +7,14 @@ import { loadConfigFor } from './load-config.ts'
 /** `roster migrate [--dry-run]` */
 export const migrateDatabase: Run = async (input, io) => {
   const dryRun = input.has('dry-run')
-  const { applied, pending } = await withDatabase(loadConfigFor(io), io, ({ pool }) =>
-    migrate(pool, { dryRun }),
+  const { applied, pending } = await withDatabase(
+    loadConfigFor(io),
+    io,
+    async ({ pool }) => {
+      await waitForDatabase(pool, io.err, { patience: 0 })
+      return migrate(pool, { dryRun })
+    },
+    { mayCreate: !dryRun },
   )
   for (const name of applied) io.out(`applied  ${name}`)
   for (const name of pending) io.out(`pending  ${name}`)

@@ -1,4 +1,5 @@
 import { pino } from 'pino'
+import { waitForDatabase } from '../db/connect.ts'
 import { migrate } from '../db/migrate.ts'
 import { createNews } from '../db/news.ts'
 import { createStore } from '../db/store.ts'
@@ -9,16 +10,21 @@ import { createMetrics } from '../http/metrics.ts'
 import { systemClock } from '../lib/clock.ts'
 import { createServices, type Services } from '../services.ts'
 import type { Io } from './command.ts'
-import { withDatabase } from './database.ts'
+import { type Connection, withDatabase } from './database.ts'
 import { loadConfigFor } from './load-config.ts'
 
 /**
  * Lends `use` the services that the routes use, on a database of this version's schema, so that a command
  * does what a request would do: the same rules, the same audit, the same news to running processes.
  */
-export async function withServices<T>(io: Io, use: (services: Services) => Promise<T>): Promise<T> {
+export async function withServices<T>(
+  io: Io,
+  use: (services: Services) => Promise<T>,
+  options: { mayCreate?: boolean } = {},
+): Promise<T> {
   const config = loadConfigFor(io)
-  return withDatabase(config, io, async ({ url, pool }) => {
+  const run = async ({ url, pool }: Connection): Promise<T> => {
+    await waitForDatabase(pool, io.err, { patience: 0 })
     await migrate(pool)
     const news = createNews({ url, log: io.err })
     const store = createStore(pool, news)
@@ -32,5 +38,6 @@ export async function withServices<T>(io: Io, use: (services: Services) => Promi
     } finally {
       await hasher.stop()
     }
-  })
+  }
+  return withDatabase(config, io, run, options)
 }

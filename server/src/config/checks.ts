@@ -29,6 +29,7 @@ export function checkPublicUrl(
   url: string | undefined,
   { environment }: SettingContext,
 ): Finding | undefined {
+  if (url !== undefined && new URL(url).port === '0') return refuse('must be given where PORT is 0')
   if (environment !== 'production' || url === undefined || url.startsWith('https:')) return
   if (isLoopback(new URL(url).hostname)) return
   return refuse('must start with https:// in production, except on this machine itself')

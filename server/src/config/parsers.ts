@@ -79,15 +79,17 @@ export const host: Parser<string> = {
   },
 }
 
-/** An http(s) address without its closing slash. */
+/** An http(s) origin: the pages and cookies of the service are at the root of its host. */
 export const baseUrl: Parser<string> = {
-  takes: 'an http or https address such as `https://accounts.example.com`',
+  takes: 'an http or https address without a path, such as `https://accounts.example.com`',
   parse(text) {
     const url = parseUrl(text)
     if (url.protocol !== 'http:' && url.protocol !== 'https:') throw new BadValue()
     if (url.username || url.password) throw new BadValue('it holds a user or a password')
     if (url.search || url.hash) throw new BadValue('it has a query or a fragment')
-    return (url.origin + url.pathname).replace(/\/+$/, '')
+    if (!/^\/*$/.test(url.pathname))
+      throw new BadValue('it has a path: the service needs a host name of its own')
+    return url.origin
   },
 }
 
@@ -134,7 +136,7 @@ export const key256: Parser<Buffer> = {
   },
 }
 
-export type RateLimits = 'off' | Readonly<Record<string, { max: number; windowMs: number }>>
+export type RateLimits = 'off' | Readonly<Partial<Record<RateLimitGroup, { max: number; windowMs: number }>>>
 
 const units: Readonly<Record<string, number>> = {
   s: 1000,
@@ -144,17 +146,38 @@ const units: Readonly<Record<string, number>> = {
   hour: 3_600_000,
 }
 
+/** What routes count in; see http/rate-limits.ts. */
+const rateLimitGroups = [
+  'read',
+  'write',
+  'search',
+  'login',
+  'register',
+  'refresh',
+  'password',
+  'verification',
+  'mfa',
+  'setup',
+  'export',
+] as const
+
+export type RateLimitGroup = (typeof rateLimitGroups)[number]
+
+const isRateLimitGroup = (name: string): name is RateLimitGroup =>
+  (rateLimitGroups as readonly string[]).includes(name)
+
 export const rateLimits: Parser<RateLimits> = {
-  takes: '`off`, or limits such as `login=20/min,register=10/min` (units: s, sec, min, h, hour)',
+  takes: `\`off\`, or limits such as \`login=20/min,register=10/min\` (units: s, sec, min, h, hour; groups: ${rateLimitGroups.join(', ')})`,
   parse(text) {
     if (text.trim().toLowerCase() === 'off') return 'off'
-    const limits = new Map<string, { max: number; windowMs: number }>()
+    const limits = new Map<RateLimitGroup, { max: number; windowMs: number }>()
     for (const item of items(text)) {
       const [, name, max, unit] = /^([a-z][a-z0-9_-]*)\s*=\s*(\d{1,7})\s*\/\s*([a-z]+)$/.exec(item) ?? []
       const windowMs = unit === undefined || !Object.hasOwn(units, unit) ? undefined : units[unit]
       if (name === undefined || windowMs === undefined || Number(max) < 1) {
         throw new BadValue(`${quote(item)} is no limit`)
       }
+      if (!isRateLimitGroup(name)) throw new BadValue(`there is no group ${quote(name)}`)
       if (limits.has(name)) throw new BadValue(`${quote(name)} stands there twice`)
       limits.set(name, { max: Number(max), windowMs })
     }
@@ -182,8 +205,9 @@ export const serviceUrl = (...schemes: readonly string[]): Parser<string> => ({
 })
 
 /**
- * A PostgreSQL address. A driver's name, as SQLAlchemy has it (`postgresql+asyncpg://`), is dropped, and
- * asyncpg's `ssl=` becomes libpq's `sslmode=`.
+ * A PostgreSQL address. A driver's name, as SQLAlchemy has it (`postgresql+asyncpg://`), is dropped, asyncpg's
+ * `ssl=` becomes libpq's `sslmode=`, and that means what it means to libpq: `require` encrypts and checks no
+ * certificate, `verify-ca` checks no host name. The driver takes both for `verify-full` unless told so.
  */
 export const databaseUrl: Parser<string> = {
   takes: 'an address such as `postgresql://user:password@host:5432/database?sslmode=verify-full`',
@@ -193,9 +217,10 @@ export const databaseUrl: Parser<string> = {
     if (url.protocol !== 'postgres:' && url.protocol !== 'postgresql:') throw new BadValue()
     if (url.pathname.length < 2) throw new BadValue('it names no database')
     const ssl = url.searchParams.get('ssl')
-    if (ssl === null) return plain
     url.searchParams.delete('ssl')
-    if (!url.searchParams.has('sslmode')) url.searchParams.set('sslmode', sslMode(ssl))
+    if (ssl !== null && !url.searchParams.has('sslmode')) url.searchParams.set('sslmode', sslMode(ssl))
+    if (!url.searchParams.has('sslmode')) return ssl === null ? plain : url.href
+    if (!url.searchParams.has('uselibpqcompat')) url.searchParams.set('uselibpqcompat', 'true')
     return url.href
   },
 }

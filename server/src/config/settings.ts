@@ -63,7 +63,7 @@ export const settings = {
     group: 'Service',
     ...integer(0, 65_535),
     default: '8000',
-    about: 'The TCP port it listens on; 0 takes any free one.',
+    about: 'The TCP port it listens on; 0 takes any free one, and then PUBLIC_URL must be given.',
   }),
   PUBLIC_URL: required({
     key: 'publicUrl',

@@ -47,7 +47,7 @@ describe('a start', () => {
     server.close()
     const pool = poolOf(`postgres://nobody@127.0.0.1:${port}/none`)
     await expect(waitForDatabase(pool, () => undefined, { patience: 600 })).rejects.toThrow(
-      /^no database: .*ECONNREFUSED/,
+      /^no database \(DATABASE_URL\): .*ECONNREFUSED/,
     )
   })
 

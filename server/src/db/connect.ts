@@ -7,12 +7,13 @@ const patience = 30_000
 
 /**
  * Waits until the database answers, and checks that it is one that we know.
- * @throws with the reason when it does not come up, refuses the credentials, or is too old
+ * @throws with the reason when it does not come up, refuses the credentials, or is too old; an AbortError
+ *   when `signal` ends the waiting
  */
 export async function waitForDatabase(
   pool: pg.Pool,
   log: (message: string) => void,
-  options: { patience?: number } = {},
+  options: { patience?: number; signal?: AbortSignal } = {},
 ): Promise<void> {
   const deadline = performance.now() + (options.patience ?? patience)
   for (let attempt = 1; ; attempt += 1) {
@@ -20,10 +21,10 @@ export async function waitForDatabase(
       return await checkVersion(pool)
     } catch (error) {
       if (isFinal(error) || performance.now() > deadline) {
-        throw new Error(`no database: ${reason(error)}`, { cause: error })
+        throw new Error(`no database (DATABASE_URL): ${reason(error)}`, { cause: error })
       }
       if (attempt === 1) log(`waiting for the database (${reason(error)})`)
-      await sleep(500)
+      await sleep(500, undefined, options.signal && { signal: options.signal })
     }
   }
 }

@@ -132,6 +132,19 @@ describe('a data folder', () => {
     expect(await query(second.url, 'select 1 as one')).toEqual([{ one: 1 }])
   })
 
+  test('whose password file was damaged says which file it is', async () => {
+    useCopy()
+    const file = path.join(dataDir, 'postgres-passwords.json')
+    fs.writeFileSync(file, '')
+    await expect(start()).rejects.toThrow(`${file} was damaged`)
+  })
+
+  test('takes as many connections as its service may open', async () => {
+    useShared()
+    const { url } = await start('own', { connections: 160 })
+    expect(await query(url, 'show max_connections')).toEqual([{ max_connections: '180' }])
+  })
+
   test('started by two processes at once is made once, and has one owner', async () => {
     const results = await Promise.allSettled([start(), start()])
     expect(results.map(result => result.status).sort()).toEqual(['fulfilled', 'rejected'])
@@ -348,8 +361,11 @@ function useCopy(): void {
   spawnSync('cp', ['-a', shared, dataDir])
 }
 
-async function start(mode: 'own' | 'attach' = 'own'): Promise<Embedded> {
-  const embedded = await openEmbedded({ dataDir, mode, log: line => lines.push(line) })
+async function start(
+  mode: 'own' | 'attach' = 'own',
+  options: { connections?: number } = {},
+): Promise<Embedded> {
+  const embedded = await openEmbedded({ dataDir, mode, log: line => lines.push(line), ...options })
   const stop = () => {
     if (open.includes(tracked)) open.splice(open.indexOf(tracked), 1)
     return embedded.stop()

@@ -24,10 +24,12 @@ export async function openEmbedded(options: {
   dataDir: string
   mode: 'own' | 'attach'
   log: Log
+  /** How many the service may open at once; a hundred unless given, and never fewer. */
+  connections?: number
   /** Unix socket, except where Node has none (Windows). */
   transport?: 'socket' | 'tcp'
 }): Promise<Embedded> {
-  const { dataDir, mode, log } = options
+  const { dataDir, mode, log, connections } = options
   const cluster = await prepareCluster(dataDir, log, options)
   const socket = shortSocketFolder(cluster)
   const addressOf = (port: number) => ({ host: socket?.folder ?? '127.0.0.1', port })
@@ -36,6 +38,7 @@ export async function openEmbedded(options: {
       mode,
       log,
       dataDir,
+      ...(connections !== undefined && { connections }),
       superuserUrl: port => connectionUrl('postgres', cluster.passwords, addressOf(port)),
     })
     return {

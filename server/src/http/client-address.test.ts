@@ -56,6 +56,12 @@ describe('the client address', () => {
     expect(read(from('127.0.0.1', '::ffff:203.0.113.9'))).toBe('203.0.113.9')
   })
 
+  test('is read past a network of mapped addresses as past the IPv4 network within', () => {
+    const read = createClientAddressReader(['::ffff:10.0.0.0/104'])
+    expect(read(from('10.9.9.9', '203.0.113.9'))).toBe('203.0.113.9')
+    expect(read(from('11.0.0.1', '203.0.113.9'))).toBe('11.0.0.1')
+  })
+
   test('is this machine’s for a Unix socket', () => {
     expect(createClientAddressReader([])(from(undefined))).toBe('127.0.0.1')
   })

@@ -93,7 +93,13 @@ function createMatcher(ranges: readonly string[]): (address: string) => boolean 
 }
 
 function parseRange(range: string): [ipaddr.IPv4 | ipaddr.IPv6, number] {
-  if (range.includes('/')) return ipaddr.parseCIDR(range)
+  if (range.includes('/')) return unmapped(ipaddr.parseCIDR(range))
   const address = ipaddr.process(range)
   return [address, address.kind() === 'ipv4' ? 32 : 128]
+}
+
+/** Clients' addresses are compared unmapped, so a network of mapped ones is the IPv4 network within. */
+function unmapped([network, bits]: [ipaddr.IPv4 | ipaddr.IPv6, number]): [ipaddr.IPv4 | ipaddr.IPv6, number] {
+  if (!(network instanceof ipaddr.IPv6) || !network.isIPv4MappedAddress() || bits < 96) return [network, bits]
+  return [network.toIPv4Address(), bits - 96]
 }

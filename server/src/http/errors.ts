@@ -7,6 +7,8 @@ import { type ProblemCode, ProblemError, problemHeaders, toProblemBody } from '.
  */
 export function toProblem(error: unknown): ProblemError {
   if (error instanceof ProblemError) return error
+  if (isClientGone(error))
+    return new ProblemError('bad_request', { detail: 'The body broke off.', cause: error })
   if (isDatabaseUnavailable(error)) return new ProblemError('database_unavailable', { cause: error })
   return frameworkProblem(error) ?? new ProblemError('internal_error', { cause: error })
 }
@@ -23,6 +25,10 @@ export function sendProblem(
     .headers(problemHeaders(problem))
     .send(Buffer.from(JSON.stringify(body)))
 }
+
+/** What Node's HTTP server makes of a connection that ends, or is ended, in the middle of a body. */
+const isClientGone = (error: unknown): boolean =>
+  error instanceof Error && error.message === 'aborted' && 'code' in error && error.code === 'ECONNRESET'
 
 /**
  * Whether an error says that the database, not the request or the code, is at fault: connection lost or

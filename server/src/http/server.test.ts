@@ -3,6 +3,7 @@ import { Type } from 'typebox'
 import { describe, expect, test } from 'vitest'
 import { createTestClock } from '../testing/harness.ts'
 import { createTestLog, createTestServer, documented, listen, sendRaw } from '../testing/http-server.ts'
+import { createMetrics } from './metrics.ts'
 import { ProblemError } from './problems.ts'
 import { NoBody, problemResponses, ref } from './schemas.ts'
 import type { App } from './types.ts'
@@ -158,12 +159,6 @@ describe('starting', () => {
     expect(() => app.get('/open', { config: { access: 'public' } }, async () => ({ ok: true }))).toThrow(
       /lacks operationId, summary, description, tags/,
     )
-  })
-
-  test('fails for limits of a group that does not exist', () => {
-    expect(() =>
-      createTestServer({ config: { rateLimits: { logins: { max: 1, windowMs: 1000 } } } }),
-    ).toThrow(/no group "logins"; there are read, write/)
   })
 })
 
@@ -409,8 +404,9 @@ describe('a connection', () => {
     expect(performance.now() - started).toBeLessThan(4000)
   })
 
-  test('that goes away in the middle of its body leaves the service well', async () => {
-    const app = addRoutes(createTestServer())
+  test('that goes away in the middle of its body leaves the service well, and is no fault of the database', async () => {
+    const metrics = createMetrics()
+    const app = addRoutes(createTestServer({ metrics }))
     const head = ['POST /fail HTTP/1.1', 'Host: a', 'Content-Type: application/json', 'Content-Length: 50']
     const port = await listen(app)
     const { connect } = await import('node:net')
@@ -423,6 +419,9 @@ describe('a connection', () => {
     }
     await sleep(60)
     expect((await fetch(`http://127.0.0.1:${port}/ok`)).status).toBe(200)
+    const counted = await metrics.text()
+    expect(counted).toContain('problems_total{code="bad_request"} 20')
+    expect(counted).not.toContain('database_unavailable')
   })
 })
 

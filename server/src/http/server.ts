@@ -1,6 +1,7 @@
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import fastify, { LogController } from 'fastify'
 import type { Logger } from 'pino'
+import type { RateLimits } from '../config.ts'
 import type { Clock } from '../lib/clock.ts'
 import { createClientAddressReader } from './client-address.ts'
 import { createClientErrorHandler } from './client-errors.ts'
@@ -12,7 +13,7 @@ import { installOpenApi } from './openapi.ts'
 import { ProblemSchema } from './problem-schema.ts'
 import { ProblemError } from './problems.ts'
 import { parseQueryString } from './query-string.ts'
-import { createRateLimiter, type RateLimit, type RateLimitStore } from './rate-limits.ts'
+import { createRateLimiter, type RateLimitStore } from './rate-limits.ts'
 import { createResponseClass } from './ready-lines.ts'
 import { createHeaderWriter, createRequestIds, installRequestContext } from './request-context.ts'
 import { createRequestLog } from './request-log.ts'
@@ -29,7 +30,7 @@ export type ServerConfig = {
   publicUrl: string
   trustedProxies: readonly string[]
   allowedOrigins: '*' | readonly string[]
-  rateLimits: 'off' | Readonly<Record<string, RateLimit>>
+  rateLimits: RateLimits
 }
 
 export type ServerOptions = {

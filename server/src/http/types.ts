@@ -6,7 +6,7 @@ import type {
   RawRequestDefaultExpression,
   RawServerDefault,
 } from 'fastify'
-import type { RateLimitGroup } from './rate-limits.ts'
+import type { RateLimitGroup } from '../config.ts'
 
 /** The server that modules add their routes to. */
 export type App = FastifyInstance<

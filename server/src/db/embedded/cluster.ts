@@ -124,8 +124,13 @@ function passwordStatements(passwords: Passwords, verb: 'ALTER' | 'CREATE' = 'AL
 
 function loadPasswords(file: string): { passwords: Passwords; created: boolean } {
   const created = !fs.existsSync(file) && writeOnce(file, JSON.stringify(newPasswords()))
-  // Written by writeOnce, whole or not at all.
-  return { passwords: JSON.parse(fs.readFileSync(file, 'utf8')) as Passwords, created }
+  try {
+    // Written by writeOnce, whole or not at all.
+    return { passwords: JSON.parse(fs.readFileSync(file, 'utf8')) as Passwords, created }
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error
+    throw new Error(`${file} was damaged: remove it, and the next start sets new passwords`, { cause: error })
+  }
 }
 
 function newPasswords(): Passwords {

@@ -28,7 +28,6 @@ const between = (least: number, size: number, most: number): string =>
 const serviceSettings: Settings = {
   shared_buffers: between(128, memory / 8, 2048),
   effective_cache_size: between(512, memory / 2, 16_384),
-  max_connections: '100',
   max_parallel_workers_per_gather: '0',
   jit: 'off',
   io_method: 'sync',

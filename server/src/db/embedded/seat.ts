@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import { type Cluster, isCode } from './cluster.ts'
-import { findPostmaster, startPostmaster, stopPostmaster } from './postmaster.ts'
+import { findPostmaster, type Settings, startPostmaster, stopPostmaster } from './postmaster.ts'
 
 export type Log = (line: string) => void
 
@@ -15,6 +15,7 @@ type Options = {
   mode: 'own' | 'attach'
   log: Log
   dataDir: string
+  connections?: number
   superuserUrl: (port: number) => string
 }
 
@@ -79,7 +80,10 @@ async function sit(
 ): Promise<{ client: pg.Client; port: number }> {
   for (let attempt = 1; ; attempt++) {
     const earlier = findPostmaster(cluster.folder)
-    const running = await startPostmaster(cluster, port === undefined ? {} : { port })
+    const running = await startPostmaster(cluster, {
+      settings: settingsFor(options),
+      ...(port !== undefined && { port }),
+    })
     const client = newClient(options, running.port)
     try {
       await client.connect()
@@ -103,6 +107,11 @@ async function sit(
       await sleep(50)
     }
   }
+}
+
+/** Commands, monitoring and the service's own restarts want some connections besides those of the service. */
+function settingsFor({ connections = 0 }: Options): Settings {
+  return { max_connections: String(Math.max(100, connections + 20)) }
 }
 
 function newClient(options: Options, port: number): pg.Client {
