@@ -4,12 +4,13 @@ import pg from 'pg'
 /** Runs of a statement in this process before it is prepared: what is rare is not worth a plan's memory. */
 const frequent = 20
 
-/** Texts that are counted. A hundred plans of about 20 KB a connection are the most that PostgreSQL keeps. */
-const textsCounted = 100
+/** PostgreSQL keeps a plan until its connection ends: a hundred of about 20 KB each are the most there will be. */
+const mostNames = 100
+/** Characters. A longer text has a list of values in it, and is a new text with each length of that. */
+const longest = 4000
 
-type Statement = { runs: number; name: string }
-
-const statements = new LRUCache<string, Statement>({ max: textsCounted })
+const names = new Map<string, string>()
+const runs = new LRUCache<string, number>({ max: 500 })
 let lastNumber = 0
 
 /**
@@ -46,15 +47,14 @@ export class PreparingClient extends pg.Client {
 }
 
 function nameOf(text: string): string | undefined {
-  let statement = statements.get(text)
-  if (statement === undefined) {
-    statement = { runs: 0, name: '' }
-    statements.set(text, statement)
-  }
-  statement.runs++
-  if (statement.runs < frequent) return undefined
-  if (statement.name === '') statement.name = `roster_${++lastNumber}`
-  return statement.name
+  const known = names.get(text)
+  if (known !== undefined || names.size >= mostNames || text.length > longest) return known
+  const count = (runs.get(text) ?? 0) + 1
+  runs.set(text, count)
+  if (count < frequent) return undefined
+  const name = `roster_${++lastNumber}`
+  names.set(text, name)
+  return name
 }
 
 /**
@@ -62,7 +62,7 @@ function nameOf(text: string): string | undefined {
  * 0A000). All get new names, so the next run plans anew.
  */
 function forgetStalePlans(error: unknown): void {
-  if (isStalePlan(error)) statements.clear()
+  if (isStalePlan(error)) names.clear()
 }
 
 const isStalePlan = (error: unknown): boolean =>

@@ -121,6 +121,12 @@ test('a statement that comes often is prepared, and prepared anew after a migrat
   const prepared = await store.pool.query('select statement from pg_prepared_statements')
   expect(prepared.rows.map(({ statement }) => statement)).toContain('select * from notes where n = $1')
 
+  // Texts that come and go take up no more plans than there are to be.
+  for (let round = 0; round < 25; round++)
+    for (let n = 0; n < 120; n++) await store.pool.query(`select ${n} as a from notes where n = $1`, [n])
+  const plans = await store.pool.query('select count(*)::int as n from pg_prepared_statements')
+  expect(plans.rows[0].n).toBeLessThanOrEqual(100)
+
   await store.pool.query('alter table notes add column added integer')
   await read().catch(error => expect(error.code).toBe('0A000'))
   expect((await read()).rows).toEqual([{ n: 1, text: null, added: null }])

@@ -1,6 +1,6 @@
 export type Loop = {
   start(): void
-  /** Runs the next turn at once. */
+  /** Runs the next turn at once, or right after the one under way. */
   wake(): void
   /** Waits for the turn under way; there is none after it. */
   stop(): Promise<void>
@@ -20,11 +20,13 @@ export function createLoop({ turn, idle, failed }: LoopOptions): Loop {
   let running: Promise<void> | undefined
   let stopped = true
   let failures = 0
+  let woken = false
   let interrupt = () => {}
 
   async function run(): Promise<void> {
     while (!stopped) {
       let busy = false
+      woken = false
       try {
         busy = await turn()
         failures = 0
@@ -32,7 +34,7 @@ export function createLoop({ turn, idle, failed }: LoopOptions): Loop {
         failures += 1
         failed(error)
       }
-      if (!busy && !stopped) await pause(Math.min(idle * 2 ** failures, Math.max(idle, 5000)))
+      if (!busy && !woken && !stopped) await pause(Math.min(idle * 2 ** failures, Math.max(idle, 5000)))
     }
   }
 
@@ -52,7 +54,10 @@ export function createLoop({ turn, idle, failed }: LoopOptions): Loop {
       stopped = false
       running = run()
     },
-    wake: () => interrupt(),
+    wake() {
+      woken = true
+      interrupt()
+    },
     async stop() {
       stopped = true
       interrupt()

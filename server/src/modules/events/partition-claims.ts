@@ -42,14 +42,23 @@ export function createPartitionClaims(url: string): PartitionClaims {
     })
     next.on('error', () => lose(next))
     next.on('end', () => lose(next))
+    try {
+      await join(next)
+    } catch (error) {
+      await next.end().catch(() => undefined)
+      throw error
+    }
+    client = next
+    return next
+  }
+
+  async function join(next: pg.Client): Promise<void> {
     await next.connect()
     // A machine that vanished without a word gives its claims back after half a minute.
     await next.query(
       `set tcp_keepalives_idle = 10; set tcp_keepalives_interval = 5; set tcp_keepalives_count = 4`,
     )
     await next.query('select pg_advisory_lock_shared($1, $2)', [lockSpace, membership])
-    client = next
-    return next
   }
 
   async function ask<Row extends pg.QueryResultRow>(text: string, values: unknown[]): Promise<Row[]> {

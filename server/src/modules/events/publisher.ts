@@ -54,9 +54,10 @@ export function createPublisher(deps: PublisherDeps): Loop {
     const reached = rows.length < batchSize ? head : Number(rows.at(-1)?.sequence ?? head)
     const due = rows.filter(row => Number(row.sequence) > (held.get(row.partition) ?? 0))
     const { firstFailed, error } = await publishAll(deps, due)
-    const progress = [...held.keys()].map(partition => {
+    const progress = [...held].map(([partition, before]) => {
       const failed = firstFailed.get(partition)
-      return [partition, failed === undefined ? reached : failed - 1] as const
+      // A partition may be ahead of the others that it was read with.
+      return [partition, Math.max(before, failed === undefined ? reached : failed - 1)] as const
     })
     await claims.advance(new Map(progress))
     if (error !== undefined) throw error

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Connection, ConsumerStatus } from 'rabbitmq-client'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { uuidv7 } from '../../lib/ids.ts'
 import { startTestApp, type TestApp } from '../../testing/harness.ts'
 import { hasRabbitMq, type RabbitMq, startRabbitMq } from '../../testing/rabbitmq.ts'
 import type { Event } from './envelope.ts'
@@ -101,10 +102,35 @@ describe.skipIf(!hasRabbitMq)('events at the broker', () => {
   test('that no queue is bound for are counted and hold nothing up', async () => {
     const before = await metric('events_unroutable_total')
     await roster.resources.store.transact(trx =>
-      appendEvent(trx, roster.clock.now(), { type: 'nobody.listens', data: {} }),
+      appendEvent(trx, roster.clock.now(), { type: 'role.deleted', data: {} }),
     )
     await until(async () => (await metric('events_unroutable_total')) > before)
     await until(async () => (await metric('events_pending{to="rabbitmq"}')) === 0)
+  })
+
+  test('are not handed over again because another partition is far behind', async () => {
+    const { store } = roster.resources
+    await store.transact(async trx => {
+      for (let n = 0; n < 2500; n++) {
+        const userId = uuidv7(roster.clock.now())
+        await appendEvent(trx, roster.clock.now(), { type: 'user.logged_in', userId, data: { userId } })
+      }
+    })
+    const handedOver = async () => (await metric('events_pending{to="rabbitmq"}')) === 0
+    const before = received.length
+    await until(() => received.length >= before + 2500)
+    await until(handedOver)
+    await relays.pop()?.stop()
+    const known = received.length
+    await roster.sql('update event_partitions set published = 0 where partition = 0')
+    relays.push(roster.services.events.startRelay(roster.databaseUrl))
+    await until(() => received.length > known + 50)
+    await until(handedOver)
+    const again = received.slice(known).map(({ messageId }) => messageId)
+    expect(again.length).toBeGreaterThan(50)
+    expect(await roster.sql('select distinct partition from events where id = any($1)', [again])).toEqual([
+      { partition: 0 },
+    ])
   })
 
   test('of one user keep their order through a killed broker and two processes, and none is lost', async () => {

@@ -68,6 +68,20 @@ describe('after failures in a row', async () => {
     expect(statuses(await fail(roster, email, 5))).toEqual([401, 401, 401, 401, 401])
   })
 
+  test('whose outcome could not be written, the next attempt is let in', async () => {
+    const { email, password } = await roster.signUp()
+    const { store } = roster.services
+    const { transact } = store
+    store.transact = async () => {
+      throw Object.assign(new Error('gone'), { code: '08006' })
+    }
+    const replies = await fail(roster, email, 5)
+    store.transact = transact
+    expect(statuses(replies)).toEqual([503, 503, 503, 503, 503])
+    roster.clock.advance(minutes(1))
+    expect((await login(roster, email, password)).status).toBe(200)
+  })
+
   test('a name counts under all its forms, and with the phone number and username of the same account', async () => {
     const { email } = await roster.signUp({
       email: 'forms@example.com',

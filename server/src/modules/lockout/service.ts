@@ -27,7 +27,7 @@ export type Attempt = {
   failed(trx: Tx): Promise<void>
   /** Forgets the failures of this factor of this account. */
   succeeded(trx: Tx): Promise<void>
-  /** Runs what judges it; where that throws, the attempt was none. */
+  /** Runs what judges it; where that throws, the attempt was none. The next one is let in at its end. */
   during<T>(judge: () => Promise<T>): Promise<T>
 }
 
@@ -77,7 +77,13 @@ export function createLockout(deps: {
   addressLimit: number
 }): Lockout {
   const { store, clock, key } = deps
-  const turnstile = createTurnstile(accountLimit)
+  const turnstile = createTurnstile(accountLimit, patience)
+
+  async function enter(key: Buffer): Promise<() => void> {
+    const leave = await turnstile.enter(key.toString('base64'))
+    if (!leave) throw new ProblemError('too_many_attempts', { retryAfter: 1 })
+    return leave
+  }
 
   /** Passkeys and set-up codes, which can't be guessed, don't wait for those who guess at passwords. */
   const addressOf = (address = 'none', factor = ''): repo.Subject => ({
@@ -127,6 +133,8 @@ export function createLockout(deps: {
         } catch (error) {
           await settled('abandoned')(store.db)
           throw error
+        } finally {
+          leave()
         }
       },
     }
@@ -136,7 +144,7 @@ export function createLockout(deps: {
     async reserveSignIn(name, given, { address, device }) {
       const column = name?.column ?? 'email_key'
       const unknownKey = hmacSha256(key, `name ${column} ${name?.value ?? given}`)
-      const leave = await turnstile.enter(unknownKey.toString('base64'))
+      const leave = await enter(unknownKey)
       try {
         const client = addressOf(address)
         const ask = {
@@ -163,7 +171,7 @@ export function createLockout(deps: {
     async reserve(userId, factor, { address }) {
       const account = userId === undefined ? undefined : { key: userKey(userId, factor), limit: accountLimit }
       const subjects = { account, address: addressOf(address, account ? '' : factor) }
-      const leave = account ? await turnstile.enter(account.key.toString('base64')) : () => undefined
+      const leave = account ? await enter(account.key) : () => undefined
       try {
         await insist(
           () => repo.reserve(store.db, { ...subjects, at: clock.now() }),
