@@ -62,6 +62,16 @@ describe('the words for a field at fault', () => {
     expect(errorsOf(Type.String({ minLength: 5, pattern: '^b' }), 'a')).toHaveLength(1)
   })
 
+  test.each([
+    [{ months: 0 }, [{ path: '/months', code: 'too_small', message: 'Must be at least 1.' }]],
+    ['3', [{ path: '', code: 'not_allowed', message: 'Must be an object or null.' }]],
+  ])('of a union with a schema that has a name, with %j: %j', (value, errors) => {
+    const named = Type.Object({ months: Type.Integer({ minimum: 1 }) }, { $id: 'Named' })
+    const check = createCompiler([named])({ anyOf: [{ $ref: 'Named#' }, { type: 'null' }] })
+    check(value)
+    expect(toFieldErrors(check.errors ?? [], 'body')).toEqual(errors)
+  })
+
   test('escape what has a meaning in a pointer, and shorten what is endless', () => {
     const strict = Type.Object({}, { additionalProperties: false })
     expect(errorsOf(strict, { 'a/b~c': 1 })[0]?.path).toBe('/a~1b~0c')

@@ -33,12 +33,19 @@ function withoutBranches(errors: readonly ErrorObject[]): ErrorObject[] {
   const hidden = new Set<ErrorObject>()
   for (const union of errors) {
     if (union.keyword !== 'anyOf' && union.keyword !== 'oneOf') continue
-    const branches = errors.filter(({ schemaPath }) => schemaPath.startsWith(`${union.schemaPath}/`))
+    const branches = errors.filter(error => isBranch(error, union))
     const telling = branches.filter(error => isTelling(error, union))
     for (const error of branches) if (!telling.includes(error)) hidden.add(error)
     if (telling.length > 0) hidden.add(union)
   }
   return errors.filter(error => !hidden.has(error))
+}
+
+/** A member that is a reference reports under the name of the schema that it refers to. */
+function isBranch(error: ErrorObject, union: ErrorObject): boolean {
+  const references = members(union.parentSchema ?? {}).flatMap(({ $ref }) => $ref ?? [])
+  const isOfMember = [union.schemaPath, ...references].some(path => error.schemaPath.startsWith(`${path}/`))
+  return isOfMember && error.instancePath.startsWith(union.instancePath)
 }
 
 const isTelling = (error: ErrorObject, union: ErrorObject): boolean =>
@@ -127,7 +134,7 @@ function describeTypes(schemas: readonly Record<string, unknown>[]): string {
   )
   const types = schemas
     .filter(schema => !('const' in schema) && !('enum' in schema))
-    .flatMap(({ type }) => [type].flat())
+    .flatMap(({ type, $ref }) => ($ref === undefined ? [type].flat() : 'object')) // schemas with a name are objects
     .map(type => typeNames[String(type)] ?? 'a different value')
   const choices = values.length > 0 ? [`one of: ${values.map(String).join(', ')}`] : []
   return [...choices, ...new Set(types)].join(' or ') || 'a different value'

@@ -10,3 +10,6 @@ export const days = (n: number): number => n * 86_400_000
 
 /** `at` moved by `milliseconds`, which may be negative. */
 export const addTime = (at: Date, milliseconds: number): Date => new Date(at.getTime() + milliseconds)
+
+/** The last moment that has a year of four digits, as times are written. */
+export const latestTime = new Date('9999-12-31T23:59:59.999Z')

@@ -1,7 +1,8 @@
 import type { Db } from '../../db/store.ts'
 import { ProblemError } from '../../http/problems.ts'
+import { readTime } from '../../http/read-time.ts'
 import { decodeCursor, encodeCursor } from '../../lib/cursor.ts'
-import { uuidv7Floor } from '../../lib/ids.ts'
+import { isUuid, uuidv7Floor } from '../../lib/ids.ts'
 import { type AuditRow, type AuditSelection, selectAudit } from './repo.ts'
 import type { AuditEntryView, AuditQuery } from './schemas.ts'
 
@@ -21,25 +22,19 @@ export type AuditFilter = {
 export function readFilter(query: AuditQuery): AuditFilter {
   return {
     actorId: query.actor,
-    subjectId: query.subject,
+    subjectId: query.subject && lowerId(query.subject),
     actions: query.action,
     outcome: query.outcome,
-    after: readTime(query.after, 'after'),
-    before: readTime(query.before, 'before'),
+    after: timeOf(query.after, 'after'),
+    before: timeOf(query.before, 'before'),
   }
 }
 
-function readTime(text: string | undefined, name: string): Date | undefined {
-  if (text === undefined) return undefined
-  const at = new Date(text)
-  // UUIDv7 holds 48 bits of milliseconds from 1970 on.
-  if (Number.isNaN(at.getTime()) || at.getTime() < 0 || at.getUTCFullYear() > 9999) {
-    throw new ProblemError('validation_failed', {
-      errors: [{ path: name, code: 'format', message: 'Must be a date and time from 1970 to 9999.' }],
-    })
-  }
-  return at
-}
+/** Names are told apart by case, ids are not. */
+const lowerId = (subject: string): string => (isUuid(subject) ? subject.toLowerCase() : subject)
+
+const timeOf = (text: string | undefined, name: string): Date | undefined =>
+  text === undefined ? undefined : readTime(text, name)
 
 export type AuditPage = { items: AuditEntryView[]; next_cursor: string | null }
 

@@ -1,10 +1,12 @@
 import { adminRole, defaultRole } from '../access/index.ts'
 import type { UserRow } from './repo.ts'
 import type { User } from './schemas.ts'
+import { subscriptionOf } from './subscription/present.ts'
 
 /** A user as the API shows one to themselves and to administrators. `now` decides whether premium has run out. */
 export function toUser(row: UserRow, now: Date): User {
   const roles = [...row.granted_roles, defaultRole].sort()
+  const { tier, since, expiresAt } = subscriptionOf(row, now)
   return {
     id: row.id,
     username: row.username,
@@ -19,12 +21,8 @@ export function toUser(row: UserRow, now: Date): User {
     role: roles.includes(adminRole) ? 'admin' : 'user',
     roles,
     is_active: row.is_active,
-    is_premium: isPremium(row, now),
-    subscription: {
-      tier: row.subscription_tier,
-      since: iso(row.subscription_since),
-      expires_at: iso(row.subscription_expires_at),
-    },
+    is_premium: tier === 'premium',
+    subscription: { tier, since: iso(since), expires_at: iso(expiresAt) },
     current_title: row.current_title,
     location: row.location,
     avatar_url: row.avatar_url,
@@ -43,7 +41,3 @@ export function toUser(row: UserRow, now: Date): User {
 }
 
 const iso = (at: Date | null): string | null => (at === null ? null : at.toISOString())
-
-const isPremium = (row: UserRow, now: Date): boolean =>
-  row.subscription_tier === 'premium' &&
-  (row.subscription_expires_at === null || row.subscription_expires_at > now)

@@ -1,6 +1,7 @@
 import { LRUCache } from 'lru-cache'
 import type { Db } from '../../../db/store.ts'
 import { ProblemError } from '../../../http/problems.ts'
+import { readTime } from '../../../http/read-time.ts'
 import { seconds } from '../../../lib/clock.ts'
 import { decodeCursor, encodeCursor } from '../../../lib/cursor.ts'
 import { isUuid, uuidv7Floor } from '../../../lib/ids.ts'
@@ -82,7 +83,7 @@ export function partsOf(query: Omit<UserListQuery, 'limit' | 'cursor'>, now: Dat
     premium: query.premium,
     from: idFloor(query.created_after, 'created_after'),
     to: idFloor(query.created_before, 'created_before'),
-    lastLoginBefore: readTime(query.last_login_before, 'last_login_before'),
+    lastLoginBefore: timeOf(query.last_login_before, 'last_login_before'),
   }
   if (filter.lastLoginBefore && (q !== undefined || !(sort ?? 'last_login_at').endsWith('last_login_at'))) {
     refuse('sort', 'With last_login_before it takes last_login_at or -last_login_at, and no q.')
@@ -134,16 +135,12 @@ function placeIn(
 
 /** Ids are UUIDv7, made at `created_at`: a time is a bound on ids. */
 function idFloor(text: string | undefined, name: string): string | undefined {
-  const at = readTime(text, name)
+  const at = timeOf(text, name)
   return at && uuidv7Floor(at)
 }
 
-function readTime(text: string | undefined, name: string): Date | undefined {
-  if (text === undefined) return undefined
-  const at = new Date(text)
-  const possible = at.getTime() >= 0 && at.getUTCFullYear() <= 9999
-  return possible ? at : refuse(name, 'Must be a date and time from 1970 to 9999.')
-}
+const timeOf = (text: string | undefined, name: string): Date | undefined =>
+  text === undefined ? undefined : readTime(text, name)
 
 function refuse(path: string, message: string): never {
   throw new ProblemError('validation_failed', { errors: [{ path, code: 'invalid', message }] })

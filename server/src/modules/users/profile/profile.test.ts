@@ -81,6 +81,38 @@ describe('one’s own profile', () => {
     expect(events).toHaveLength(2)
   })
 
+  test('is the same whatever order the fields of its entries have', async () => {
+    const { id, token } = await roster.signUp()
+    const education = [
+      { institution: 'TU Wien', degree: 'MSc', field: 'Computer science', start_year: 2005, end_year: 2010 },
+    ]
+    const experience = [{ title: 'Engineer', company: 'Example', location: 'Vienna', start: '2010-09' }]
+    await roster.put(profile, { education, experience }, { token })
+    const { updated_at } = (await roster.get('/api/v1/users/me', { token })).body
+    roster.clock.advance(60_000)
+    await roster.put(profile, { education, experience }, { token })
+    expect((await roster.get('/api/v1/users/me', { token })).body.updated_at).toBe(updated_at)
+    const traces = await roster.sql(
+      `select type from events where user_id::text = $1 and type = 'user.profile_updated'
+       union all select action from audit_log where subject_id::text = $1 and action = 'user.profile_updated'`,
+      [id],
+    )
+    expect(traces).toHaveLength(2)
+  })
+
+  test('tidies the texts of entries; blank ones that may be missing are null', async () => {
+    const { token } = await roster.signUp()
+    const sent = {
+      education: [{ institution: ' TU   Wien ', degree: '  ', field: '' }],
+      experience: [{ title: 'Engineer ', company: 'Example', location: ' ', description: ' One.\n\nTwo. ' }],
+    }
+    const { body } = await roster.put(profile, sent, { token })
+    expect(body.education).toEqual([{ institution: 'TU Wien', degree: null, field: null }])
+    expect(body.experience).toEqual([
+      { title: 'Engineer', company: 'Example', location: null, description: 'One.\n\nTwo.' },
+    ])
+  })
+
   test('tidies lists: each word once, whatever its case', async () => {
     const { token } = await roster.signUp()
     const { body } = await roster.put(profile, { skills: [' TypeScript ', 'typescript', 'C++'] }, { token })
@@ -102,7 +134,13 @@ describe('one’s own profile', () => {
     [{ years_of_experience: -1 }, '/years_of_experience'],
     [{ visibility: 'friends' }, '/visibility'],
     [{ education: [{ institution: 'x', start_year: 2010, end_year: 2000 }] }, '/education/0/end_year'],
+    [{ skills: ['Go', 'Research, Development'] }, '/skills/1'],
     [{ experience: [{ title: 'x' }] }, '/experience/0/company'],
+    [{ experience: [{ title: ' ', company: 'x' }] }, '/experience/0/title'],
+    [{ experience: [{ title: 'x', company: '  ' }] }, '/experience/0/company'],
+    [{ education: [{ institution: '\t' }] }, '/education/0/institution'],
+    [{ education: [{ institution: 'x', degree: 'a\u0007' }] }, '/education/0/degree'],
+    [{ experience: [{ title: 'x', company: 'x', start: '2020-02', end: '2020-01' }] }, '/experience/0/end'],
     [{ timezone: 'Mars/Olympus' }, '/timezone'],
     [{ is_searchable: false }, '/is_searchable'],
     [{ hidden_fields: ['bio'] }, '/hidden_fields'],

@@ -1,6 +1,7 @@
 import type { Db, Store, Tx } from '../../../db/store.ts'
 import type { FieldError } from '../../../http/problem-schema.ts'
 import { ProblemError } from '../../../http/problems.ts'
+import { equalJson, type Json, type JsonObject } from '../../../lib/json.ts'
 import { codePoints, fold, hasControls, tidyName } from '../../../lib/text.ts'
 import { appendAudit, type Origin } from '../../audit/index.ts'
 import { appendEvent } from '../../events/index.ts'
@@ -8,7 +9,7 @@ import { camelCase } from '../event-names.ts'
 import { readFields } from '../fields.ts'
 import { findUserRecord, type LockedUser, lockUser, updateUser } from '../repo.ts'
 import { findProfile, type ProfileRow, putProfile } from './repo.ts'
-import type { Profile, ProfileUpdate } from './schemas.ts'
+import type { Education, Experience, Profile, ProfileUpdate } from './schemas.ts'
 
 /** Fields that stand in the record; the profile shows and changes the same value. */
 const ofRecord = ['avatar_url', 'timezone', 'locale'] as const
@@ -41,10 +42,10 @@ export function changeProfile(
   return store.transact(async trx => {
     const user = await lockUser(trx, userId)
     if (!user || user.deleted_at) throw new ProblemError('not_found')
-    const present: Record<string, unknown> = toProfile(user, await findProfile(trx, userId))
+    const present: JsonObject = toProfile(user, await findProfile(trx, userId))
     const changes = Object.fromEntries(
       Object.entries(wanted).filter(
-        ([field, value]) => value !== undefined && differs(present[field], value),
+        ([field, value]) => value !== undefined && differs(present[field] ?? null, value),
       ),
     )
     if (Object.keys(changes).length === 0) return
@@ -53,7 +54,8 @@ export function changeProfile(
   })
 }
 
-const differs = (a: unknown, b: unknown): boolean => JSON.stringify(a) !== JSON.stringify(b)
+/** The database keeps an entry's fields in an order of its own. */
+const differs = (a: Json, b: Json): boolean => !equalJson(a, b)
 
 async function write(
   trx: Tx,
@@ -103,49 +105,71 @@ async function record(
 }
 
 function readProfileUpdate(input: ProfileUpdate): ProfileUpdate {
+  const { skills, languages, education, experience } = input
   const errors: FieldError[] = []
   const lists = {
-    ...(input.skills && { skills: readList('skills', input.skills, 50, errors) }),
-    ...(input.languages && { languages: readList('languages', input.languages, 50, errors) }),
-  }
-  for (const field of ['education', 'experience'] as const) {
-    for (const [at, entry] of (input[field] ?? []).entries())
-      errors.push(...entryFaults(`/${field}/${at}`, entry))
+    ...(skills && { skills: readWords('skills', skills, errors) }),
+    ...(languages && { languages: readWords('languages', languages, errors) }),
+    ...(education && { education: education.map((one, at) => readEntry(`/education/${at}`, one, errors)) }),
+    ...(experience && {
+      experience: experience.map((one, at) => readEntry(`/experience/${at}`, one, errors)),
+    }),
   }
   if (errors.length > 0) throw new ProblemError('validation_failed', { errors })
   return readFields({ ...input, ...lists })
 }
 
-/** Words of a list, tidied, each once whatever its case. */
-function readList(field: string, list: readonly string[], longest: number, errors: FieldError[]): string[] {
+const longestWord = 50
+
+/** Words of a list, tidied, each once whatever its case. No skill has a comma: a search separates skills by it. */
+function readWords(field: 'skills' | 'languages', list: readonly string[], errors: FieldError[]): string[] {
+  const refuses = field === 'skills' ? 'commas or control characters' : 'control characters'
+  const message = `takes 1 to ${longestWord} characters, none of them ${refuses}`
   const kept = new Map<string, string>()
   for (const [at, text] of list.entries()) {
     const tidy = tidyName(text)
-    if (tidy === '' || codePoints(tidy) > longest || hasControls(tidy)) {
-      const message = `takes 1 to ${longest} characters, none of them control characters`
+    const isRefused = hasControls(tidy) || (field === 'skills' && tidy.includes(','))
+    if (tidy === '' || codePoints(tidy) > longestWord || isRefused) {
       errors.push({ path: `/${field}/${at}`, code: 'name', message })
     } else if (!kept.has(fold(tidy))) kept.set(fold(tidy), tidy)
   }
   return [...kept.values()]
 }
 
-function entryFaults(path: string, entry: Readonly<Record<string, unknown>>): FieldError[] {
-  const errors = Object.entries(entry)
-    .filter(([name, value]) => name !== 'description' && typeof value === 'string' && hasControls(value))
-    .map(([name]) => ({ path: `${path}/${name}`, code: 'name', message: 'takes no control characters' }))
-  const [from, to] = 'institution' in entry ? ['start_year', 'end_year'] : ['start', 'end']
-  const [start, end] = [entry[from], entry[to]]
-  if (start != null && end != null && start > end) {
-    errors.push({ path: `${path}/${to}`, code: 'too_small', message: `must not be before ${from}` })
-  }
-  return errors
+/** Texts without which an entry says nothing. */
+const needed: ReadonlySet<string> = new Set(['institution', 'title', 'company'])
+
+/** An entry with its texts tidied; a blank one that may be missing is null. */
+function readEntry<T extends Education | Experience>(path: string, entry: T, errors: FieldError[]): T {
+  const fields = Object.entries(entry).map(([name, value]: [string, unknown]): [string, unknown] => {
+    if (typeof value !== 'string') return [name, value]
+    const isLong = name === 'description'
+    const tidy = isLong ? value.normalize('NFC').trim() : tidyName(value)
+    if ((!isLong && hasControls(tidy)) || (tidy === '' && needed.has(name))) {
+      const message = 'takes 1 to 200 characters, none of them control characters'
+      errors.push({ path: `${path}/${name}`, code: 'name', message })
+    }
+    return [name, tidy === '' ? null : tidy]
+  })
+  const tidied = Object.fromEntries(fields) as T // null where a text may be missing, or was refused
+  errors.push(...orderFaults(path, tidied))
+  return tidied
+}
+
+function orderFaults(path: string, entry: Education | Experience): FieldError[] {
+  const [from, start, to, end] =
+    'institution' in entry
+      ? ['start_year', entry.start_year, 'end_year', entry.end_year]
+      : ['start', entry.start, 'end', entry.end]
+  if (start == null || end == null || start <= end) return []
+  return [{ path: `${path}/${to}`, code: 'too_small', message: `must not be before ${from}` }]
 }
 
 /** Fields that each privacy setting hides from other users. */
 const locationFields = ['location', 'city', 'country']
 const experienceFields = ['company', 'experience', 'education', 'years_of_experience']
 
-/** Carries a user's privacy settings to where search and the public view look. */
+/** Carries a user's privacy settings to where search and the public view look. Lock the user before. */
 export async function setPrivacy(
   trx: Tx,
   userId: string,

@@ -97,7 +97,7 @@ function searchRoute(app: App, { store, users, cursorKey }: ProfileDeps): void {
           skills: Type.Optional(
             Type.Array(Type.String({ minLength: 1, maxLength: 100 }), {
               maxItems: 10,
-              description: 'Repeated, or separated by commas',
+              description: 'Repeated, or separated by commas; at least one where it is given',
             }),
           ),
           location: Type.Optional(Type.String({ maxLength: 100 })),

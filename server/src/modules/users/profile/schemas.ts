@@ -38,8 +38,8 @@ const Visibility = Type.Unsafe<'public' | 'members' | 'private'>({
     'the same here, and other services may show it to anyone',
 })
 
-const strings = (most: number, longest: number) =>
-  Type.Array(Type.String({ minLength: 1, maxLength: longest * 2 }), { maxItems: most })
+const strings = (most: number, longest: number, description: string) =>
+  Type.Array(Type.String({ minLength: 1, maxLength: longest * 2 }), { maxItems: most, description })
 
 /** What a profile says of somebody, beside the record. */
 const content = {
@@ -49,8 +49,8 @@ const content = {
   website_url: nullable(url('http or https')),
   linkedin_url: nullable(url('An address at linkedin.com')),
   github_url: nullable(url('An address at github.com')),
-  skills: strings(50, 50),
-  languages: strings(20, 50),
+  skills: strings(50, 50, 'Each at most 50 characters, without commas'),
+  languages: strings(20, 50, 'Each at most 50 characters'),
   years_of_experience: nullable(Type.Integer({ minimum: 0, maximum: 80 })),
   education: Type.Array(EducationSchema, { maxItems: 30 }),
   experience: Type.Array(ExperienceSchema, { maxItems: 30 }),

@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 import type { Pool } from 'pg'
-import type { Db, Tx } from '../../../db/store.ts'
+import type { Tx } from '../../../db/store.ts'
 import { type PublicUserRow, publicColumns } from '../profile/public-columns.ts'
 import { type Conditions, foldSkill, joinWords, searchForm } from './terms.ts'
 
@@ -60,7 +60,10 @@ type Source = {
   hidden_fields: string[] | null
 }
 
-/** Brings a user's row to what their record and profile say now. What they hide leaves no trace in it. */
+/**
+ * Brings a user's row to what their record and profile say now. What they hide leaves no trace in it. Lock the
+ * user in a statement before: else another change of them, not seen here, could be written over.
+ */
 export async function refreshSearchRow(trx: Tx, userId: string): Promise<void> {
   const { rows } = await sql<Source>`
     select u.username, u.full_name, u.current_title, u.location, u.is_active, u.deleted_at,
@@ -88,11 +91,15 @@ function visibleRow(source: Source): SearchRow {
   return toRow({ ...source, location }, hidden.has('skills') ? [] : (source.skills ?? []), places)
 }
 
-/** Users whose row was made by an older version of the code, or by a migration. */
-export async function outdatedSearchRows(db: Db, limit: number): Promise<string[]> {
-  const { rows } = await sql<{ user_id: string }>`
-    select user_id from user_search where form < 1 limit ${limit}`.execute(db)
-  return rows.map(({ user_id }) => user_id)
+/**
+ * Locks users whose row was made by an older version of the code, or by a migration. Those whom somebody else has
+ * locked are left out: who changes many users and waits for none never ends in a deadlock.
+ */
+export async function lockOutdated(trx: Tx, limit: number): Promise<string[]> {
+  const { rows } = await sql<{ id: string }>`
+    select u.id from user_search s join users u on u.id = s.user_id
+    where s.form < 1 limit ${limit} for no key update of u skip locked`.execute(trx)
+  return rows.map(({ id }) => id)
 }
 
 /** A user who was found, and where they stand among all: results come in falling order of it. */

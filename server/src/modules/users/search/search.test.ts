@@ -52,6 +52,7 @@ describe('a search', () => {
     ['title=engineer', ['susanna', 'anna.m'], 'title'],
     ['skills=TYPESCRIPT', ['bo-x', 'anna.m'], 'a skill, whatever its case'],
     ['skills=typescript,c%2B%2B', ['anna.m'], 'every skill'],
+    ['skills=typescript,%20,C%2B%2B,', ['anna.m'], 'without what is blank between commas'],
     ['skills=typescript&skills=C%2B%2B', ['anna.m'], 'the same, repeated'],
     ['skills=type', [], 'whole skills alone'],
     ['q=anna&title=engineer&location=austria&skills=c%2B%2B', ['anna.m'], 'all together'],
@@ -116,6 +117,15 @@ describe('a search', () => {
     'refuses %s',
     async query => {
       expect((await roster.get(`/api/v1/users/search?${query}`, { token: admin.token })).status).toBe(400)
+    },
+  )
+
+  test.each(['skills=,', 'skills=%20', 'skills=,&skills=%20,'])(
+    'refuses %s, which names no skill',
+    async query => {
+      const { status, body } = await roster.get(`/api/v1/users/search?${query}`, { token: admin.token })
+      expect(status).toBe(400)
+      expect(body.errors).toMatchObject([{ path: 'skills', message: 'Must have at least 1 skill.' }])
     },
   )
 

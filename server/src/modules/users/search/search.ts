@@ -1,9 +1,9 @@
 import type { Pool } from 'pg'
-import type { Store, Tx } from '../../../db/store.ts'
+import type { Store } from '../../../db/store.ts'
 import { ProblemError } from '../../../http/problems.ts'
 import { decodeCursor, encodeCursor } from '../../../lib/cursor.ts'
 import { type PublicUser, toPublicUser } from '../profile/public-view.ts'
-import { findPage, type Hit, outdatedSearchRows, refreshSearchRow } from './repo.ts'
+import { findPage, type Hit, lockOutdated, refreshSearchRow } from './repo.ts'
 import { foldSkill, stagesOf, wordsOf } from './terms.ts'
 
 export type SearchQuery = {
@@ -23,7 +23,7 @@ type Place = { stage: number; before: number | undefined }
  * Finds users by words of their names, skills, location and title. Those whose names begin with the words come
  * before those who have them inside, and newer users before older ones; nothing else decides the order. The
  * index holds nothing that a user hides, so neither results nor their order, number or duration depend on it.
- * @throws ProblemError validation_failed for a cursor of another search
+ * @throws ProblemError validation_failed for a cursor of another search, too many words, and a list of no skills
  */
 export async function searchUsers(pool: Pool, cursorKey: Buffer, query: SearchQuery): Promise<SearchPage> {
   const criteria = criteriaOf(query)
@@ -49,10 +49,11 @@ export async function searchUsers(pool: Pool, cursorKey: Buffer, query: SearchQu
 }
 
 /** Undefined where the query asks for words and has none, e.g. `???`: that matches nobody. */
-function criteriaOf({ q, skills = [], location, title }: SearchQuery) {
+function criteriaOf({ q, skills, location, title }: SearchQuery) {
+  if (skills?.length === 0) throw noSkill()
   const criteria = {
     words: wordsOf(q ?? ''),
-    skills: [...new Set(skills.map(foldSkill))],
+    skills: [...new Set((skills ?? []).map(foldSkill))],
     location: wordsOf(location ?? ''),
     title: wordsOf(title ?? ''),
   }
@@ -73,6 +74,11 @@ const tooMany = (path: string): ProblemError =>
     errors: [{ path, code: 'too_many', message: `Must have at most ${maxTerms} words.` }],
   })
 
+const noSkill = (): ProblemError =>
+  new ProblemError('validation_failed', {
+    errors: [{ path: 'skills', code: 'too_few', message: 'Must have at least 1 skill.' }],
+  })
+
 function placeOf(key: Buffer, list: string, cursor: string | undefined): Place {
   if (cursor === undefined) return { stage: 0, before: undefined }
   const [stage, before] = decodeCursor(key, list, cursor) ?? []
@@ -82,13 +88,16 @@ function placeOf(key: Buffer, list: string, cursor: string | undefined): Place {
   })
 }
 
-/** Folds rows again that an older version made; a batch at a time, each its own transaction. */
-export async function refreshOutdated({ transact, db }: Store): Promise<void> {
-  for (;;) {
-    const ids = await outdatedSearchRows(db, 500)
-    if (ids.length === 0) return
-    await transact(async (trx: Tx) => {
+/**
+ * Folds rows again that an older version made; a batch at a time, each its own transaction. Users who are just
+ * being changed are left to that change, or to the next run.
+ */
+export async function refreshOutdated({ transact }: Store): Promise<void> {
+  const refreshSome = () =>
+    transact(async trx => {
+      const ids = await lockOutdated(trx, 100)
       for (const id of ids) await refreshSearchRow(trx, id)
+      return ids.length
     })
-  }
+  while ((await refreshSome()) > 0);
 }

@@ -1,11 +1,14 @@
 import type { Store, Tx } from '../../../db/store.ts'
 import { ProblemError } from '../../../http/problems.ts'
+import { latestTime } from '../../../lib/clock.ts'
 import { appendAudit, type Origin } from '../../audit/index.ts'
 import { appendEvent } from '../../events/index.ts'
 import { type LockedUser, lockUser, updateUser } from '../repo.ts'
+import { type Subscription, subscriptionOf } from './present.ts'
 import { findEndedSubscriptions } from './repo.ts'
 
-type Subscription = { tier: 'free' | 'premium'; expiresAt: Date | null }
+/** What a subscription is set to; since when follows. */
+export type Terms = Omit<Subscription, 'since'>
 
 /**
  * Sets a user's subscription. The same as it is already is no change and leaves no trace.
@@ -16,45 +19,46 @@ export function setSubscription(
   at: Date,
   origin: Origin,
   userId: string,
-  wanted: (present: Subscription) => Subscription,
+  wanted: (present: Subscription) => Terms,
 ): Promise<void> {
   return store.transact(async trx => {
     const user = await lockUser(trx, userId)
     if (!user || user.deleted_at) throw new ProblemError('not_found')
-    const present = presentOf(user, at)
+    await noteEnd(store, trx, at, user)
+    const present = subscriptionOf(user, at)
     const next = wanted(present)
     if (next.expiresAt && next.expiresAt <= at) throw pastEnd()
-    const isStored = user.subscription_tier === next.tier
-    if (isStored && next.expiresAt?.getTime() === user.subscription_expires_at?.getTime()) return
-    await write(store, trx, at, origin, user, present, next)
+    const isSameTier = next.tier === present.tier
+    if (isSameTier && next.expiresAt?.getTime() === present.expiresAt?.getTime()) return
+    const since = isSameTier ? present.since : at
+    await write(store, trx, at, origin, user, present.tier, { ...next, since })
   })
 }
 
 /** Premium from now on: for some months, counted from the end of what is left, or until further notice. */
-export function upgraded(present: Subscription, at: Date, months: number | undefined): Subscription {
+export function upgraded(present: Subscription, at: Date, months: number | undefined): Terms {
   if (months === undefined) return { tier: 'premium', expiresAt: null }
   if (present.tier === 'premium' && present.expiresAt === null) return present
-  const from = present.tier === 'premium' ? (present.expiresAt ?? at) : at
-  return { tier: 'premium', expiresAt: addMonths(from, months) }
+  return { tier: 'premium', expiresAt: addMonths(present.expiresAt ?? at, months) }
 }
 
-export const downgraded: Subscription = { tier: 'free', expiresAt: null }
+export const downgraded: Terms = { tier: 'free', expiresAt: null }
 
-/** The same day some months on; the last of the month where it has no such day. */
+/** The same day some months on; the last of the month where it has no such day. Time ends with the year 9999. */
 export function addMonths(at: Date, months: number): Date {
   const next = new Date(at)
   next.setUTCDate(1)
   next.setUTCMonth(next.getUTCMonth() + months)
   const lastDay = new Date(Date.UTC(next.getUTCFullYear(), next.getUTCMonth() + 1, 0)).getUTCDate()
   next.setUTCDate(Math.min(at.getUTCDate(), lastDay))
-  return next
+  return next < latestTime ? next : latestTime
 }
 
-/** Premium that has run out counts as over, whether somebody has noted it yet or not. */
-function presentOf(user: LockedUser, at: Date): Subscription {
-  const expiresAt = user.subscription_expires_at
-  const isOver = expiresAt !== null && expiresAt <= at
-  return user.subscription_tier === 'premium' && !isOver ? { tier: 'premium', expiresAt } : downgraded
+/** Writes down the end of premium that has run out. */
+async function noteEnd(store: Store, trx: Tx, at: Date, user: LockedUser): Promise<void> {
+  const present = subscriptionOf(user, at)
+  if (user.subscription_tier === present.tier) return
+  await write(store, trx, at, { actorType: 'system' }, user, 'premium', present)
 }
 
 async function write(
@@ -63,13 +67,12 @@ async function write(
   at: Date,
   origin: Origin,
   user: LockedUser,
-  present: Subscription,
+  oldTier: Subscription['tier'],
   next: Subscription,
 ): Promise<void> {
-  const since = next.tier === present.tier ? user.subscription_since : at
   await updateUser(trx, user.id, {
     subscription_tier: next.tier,
-    subscription_since: since,
+    subscription_since: next.since,
     subscription_expires_at: next.expiresAt,
     updated_at: at,
     updated_by: origin.actorId ?? null,
@@ -78,7 +81,7 @@ async function write(
     action: 'user.subscription_updated',
     subject: { type: 'user', id: user.id },
     changedFields: ['subscription'],
-    details: { from: present.tier, to: next.tier, expires_at: next.expiresAt?.toISOString() ?? null },
+    details: { from: oldTier, to: next.tier, expires_at: next.expiresAt?.toISOString() ?? null },
   })
   await appendEvent(trx, at, {
     type: 'user.subscription_updated',
@@ -86,7 +89,7 @@ async function write(
     data: {
       userId: user.id,
       email: user.email,
-      oldTier: present.tier,
+      oldTier,
       newTier: next.tier,
       expiresAt: next.expiresAt?.toISOString() ?? null,
       updatedAt: at.toISOString(),
@@ -104,14 +107,12 @@ const pastEnd = (): ProblemError =>
 export async function endExpired(store: Store, at: Date): Promise<void> {
   for (;;) {
     const ids = await findEndedSubscriptions(store.db, at, 200)
-    for (const id of ids) await store.transact(trx => endOne(store, trx, at, id))
+    for (const id of ids) {
+      await store.transact(async trx => {
+        const user = await lockUser(trx, id)
+        if (user) await noteEnd(store, trx, at, user)
+      })
+    }
     if (ids.length < 200) return
   }
-}
-
-async function endOne(store: Store, trx: Tx, at: Date, id: string): Promise<void> {
-  const user = await lockUser(trx, id)
-  const expiresAt = user?.subscription_expires_at
-  if (user?.subscription_tier !== 'premium' || !expiresAt || expiresAt > at) return
-  await write(store, trx, at, { actorType: 'system' }, user, { tier: 'premium', expiresAt }, downgraded)
 }

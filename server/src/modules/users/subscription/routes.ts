@@ -3,14 +3,15 @@ import type { Store } from '../../../db/store.ts'
 import { principalOf } from '../../../http/guard.ts'
 import { sendJsonText } from '../../../http/json-text.ts'
 import { ProblemError } from '../../../http/problems.ts'
+import { readTime } from '../../../http/read-time.ts'
 import { problemResponses, ref } from '../../../http/schemas.ts'
 import type { App } from '../../../http/types.ts'
 import type { Clock } from '../../../lib/clock.ts'
 import { originOf } from '../../audit/index.ts'
 import type { UserReader } from '../reading.ts'
 import { UserSchema } from '../schemas.ts'
-import { downgraded, setSubscription, upgraded } from './change.ts'
-import { SubscriptionChangeSchema, UpgradeSchema } from './schemas.ts'
+import { downgraded, setSubscription, type Terms, upgraded } from './change.ts'
+import { type SubscriptionChange, SubscriptionChangeSchema, UpgradeSchema } from './schemas.ts'
 
 export type SubscriptionDeps = {
   store: Store
@@ -89,10 +90,18 @@ export function subscriptionRoutes(app: App, deps: SubscriptionDeps): void {
     },
     async handler(request, reply) {
       const { id } = request.params
-      const { tier, expires_at } = request.body
-      const expiresAt = tier === 'premium' && expires_at ? new Date(expires_at) : null
-      await setSubscription(store, clock.now(), originOf(request), id, () => ({ tier, expiresAt }))
+      const terms = readTerms(request.body)
+      await setSubscription(store, clock.now(), originOf(request), id, () => terms)
       return sendJsonText(reply, await users.readJson(id))
     },
+  })
+}
+
+function readTerms({ tier, expires_at = null }: SubscriptionChange): Terms {
+  if (expires_at === null) return { tier, expiresAt: null }
+  if (tier === 'premium') return { tier, expiresAt: readTime(expires_at, '/expires_at') }
+  const message = 'Only premium ends: with the tier free it takes null, or is left out.'
+  throw new ProblemError('validation_failed', {
+    errors: [{ path: '/expires_at', code: 'not_allowed', message }],
   })
 }

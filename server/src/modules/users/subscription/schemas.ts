@@ -18,7 +18,12 @@ export const SubscriptionChangeSchema = Type.Object(
   {
     tier: Type.Unsafe<'free' | 'premium'>({ type: 'string', enum: ['free', 'premium'] }),
     expires_at: Type.Optional(
-      nullable(Type.String({ format: 'date-time', description: 'When premium ends by itself; null: never' })),
+      nullable(
+        Type.String({
+          format: 'date-time',
+          description: 'When premium ends by itself; null: never. Only with the tier `premium`',
+        }),
+      ),
     ),
   },
   {

@@ -57,14 +57,48 @@ describe('premium', () => {
     ['2026-01-31T10:00:00Z', 1, '2026-02-28T10:00:00Z'],
     ['2027-12-31T10:00:00Z', 2, '2028-02-29T10:00:00Z'],
     ['2026-03-15T23:59:59Z', 12, '2027-03-15T23:59:59Z'],
+    ['9999-06-30T10:00:00Z', 120, '9999-12-31T23:59:59.999Z'],
   ])('%s and %d months make %s', (from, months, to) => {
     expect(addMonths(new Date(from), months)).toEqual(new Date(to))
+  })
+
+  test('that has run out is over for everybody before its end is noted, and its end comes before what follows', async () => {
+    const { id, token } = await roster.signUp()
+    const access = { token }
+    const start = roster.clock.now()
+    const admin = await roster.signUpAdmin()
+    const end = new Date(start.getTime() + 60_000)
+    const premium = { tier: 'premium', expires_at: end.toISOString() }
+    const bill = (body: unknown) =>
+      roster.put(`/api/v1/users/${id}/subscription`, body, { token: admin.token })
+    await bill(premium)
+    roster.clock.advance(90_000)
+    const over = { tier: 'free', since: end.toISOString(), expires_at: null }
+    expect((await roster.get(me, access)).body).toMatchObject({ is_premium: false, subscription: over })
+    const listed = await roster.get(`/api/v1/users?q=${id}`, { token: admin.token })
+    expect(listed.body.items[0]).toMatchObject({ is_premium: false, subscription: over })
+
+    expect((await roster.post(`${me}/downgrade`, undefined, access)).body.subscription).toEqual(over)
+    expect(await eventsOf(id)).toEqual(['free → premium', 'premium → free'])
+    expect(await userOf(id)).toMatchObject({ subscription_tier: 'free', subscription_since: end })
+
+    await bill({ ...premium, expires_at: new Date(roster.clock.now().getTime() + 60_000).toISOString() })
+    roster.clock.advance(60_000)
+    const renewed = await roster.post(`${me}/upgrade`, { months: 1 }, access)
+    expect(renewed.body.subscription).toMatchObject({
+      tier: 'premium',
+      since: roster.clock.now().toISOString(),
+      expires_at: addMonths(roster.clock.now(), 1).toISOString(),
+    })
+    expect((await eventsOf(id)).slice(2)).toEqual(['free → premium', 'premium → free', 'free → premium'])
   })
 
   test('takes no other months than 1 to 120', async () => {
     const { token } = await roster.signUp()
     for (const months of [0, 121, 1.5, '3', null]) {
-      expect((await roster.post(`${me}/upgrade`, { months }, { token })).status).toBe(400)
+      const { status, body } = await roster.post(`${me}/upgrade`, { months }, { token })
+      expect(status).toBe(400)
+      expect(body.errors).toMatchObject([{ path: '/months' }])
     }
   })
 })
@@ -109,6 +143,36 @@ describe('SUBSCRIPTIONS=managed', () => {
     expect((await put(id, { tier: 'gold' })).status).toBe(400)
   })
 
+  test.each([
+    '2027-06-30T23:59:60Z',
+    '2027-01-31T10:00:00+02',
+    '9999-12-31T23:59:59-23:59',
+    '2027-02-30T10:00:00Z',
+    'tomorrow',
+  ])('takes a date and time up to 9999 as the end of premium, and so not %s', async expires_at => {
+    const admin = await roster.signUpAdmin()
+    const { id } = await roster.signUp()
+    const { status, body } = await roster.put(
+      `/api/v1/users/${id}/subscription`,
+      { tier: 'premium', expires_at },
+      { token: admin.token },
+    )
+    expect(status).toBe(400)
+    expect(body.errors).toMatchObject([{ path: '/expires_at', code: 'format' }])
+    expect(body.errors[0].message).toContain('such as 2026-01-31T10:00:00.000Z')
+  })
+
+  test('takes no end with the tier free', async () => {
+    const admin = await roster.signUpAdmin()
+    const { id } = await roster.signUp()
+    const put = (body: unknown) =>
+      roster.put(`/api/v1/users/${id}/subscription`, body, { token: admin.token })
+    const refused = await put({ tier: 'free', expires_at: '2030-01-01T00:00:00.000Z' })
+    expect(refused.status).toBe(400)
+    expect(refused.body.errors).toMatchObject([{ path: '/expires_at', code: 'not_allowed' }])
+    expect((await put({ tier: 'free', expires_at: null })).status).toBe(200)
+  })
+
   test('20 upgrades of one month at once are 20 months', async () => {
     const { token } = await roster.signUp()
     const start = roster.clock.now()
@@ -122,4 +186,5 @@ describe('SUBSCRIPTIONS=managed', () => {
   })
 })
 
-const userOf = async (id: string) => (await roster.sql('select email from users where id = $1', [id]))[0]
+const userOf = async (id: string) =>
+  (await roster.sql('select email, subscription_tier, subscription_since from users where id = $1', [id]))[0]
