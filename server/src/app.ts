@@ -11,10 +11,16 @@ import type { App } from './http/types.ts'
 import { accessRoutes } from './modules/access/index.ts'
 import { accountRoutes } from './modules/account/index.ts'
 import { administrationRoutes } from './modules/administration/index.ts'
-import { auditRoutes } from './modules/audit/index.ts'
+import { auditRoutes, recordRefusals } from './modules/audit/index.ts'
 import { authRoutes, linkPageRoutes } from './modules/auth/index.ts'
 import { feedRoutes, webhookRoutes } from './modules/events/index.ts'
-import { createBrowserMode, createTokensReply, jwksRoute, sessionRoutes } from './modules/sessions/index.ts'
+import {
+  createBrowserMode,
+  createTokensReply,
+  introspectionRoute,
+  jwksRoute,
+  sessionRoutes,
+} from './modules/sessions/index.ts'
 import { settingRoutes } from './modules/settings/index.ts'
 import { type Phase, type Probe, systemRoutes } from './modules/system/index.ts'
 import { profileRoutes, subscriptionRoutes, usernameRoute, userRoutes } from './modules/users/index.ts'
@@ -48,6 +54,7 @@ export async function buildApp(deps: AppDeps): Promise<App> {
   })
   await app.register(cookie, { hook: false })
   addGuard(app, services.authenticator.authenticate, clock)
+  recordRefusals(app, services)
 
   const browserMode = createBrowserMode(app, config)
   const replyWithTokens = createTokensReply({ users: services.users, browserMode })
@@ -76,6 +83,7 @@ export async function buildApp(deps: AppDeps): Promise<App> {
       settingRoutes(api, services)
       accountRoutes(api, services)
       sessionRoutes(api, { ...services, browserMode, replyWithTokens })
+      await introspectionRoute(api, services)
       usernameRoute(api, services)
       messageRoutes(api, { ...services, optOuts: services.delivery.optOuts })
       authRoutes(api, { ...services, ...settings, browserMode, replyWithTokens })

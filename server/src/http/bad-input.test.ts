@@ -26,12 +26,14 @@ function createInputServer(): App {
           sort: Type.Optional(Type.Union([Type.Literal('asc'), Type.Literal('desc')])),
           tags: Type.Optional(Type.Array(Type.String(), { maxItems: 3 })),
           address: Type.Optional(Type.Object({ city: Type.String() }, { additionalProperties: false })),
+          owner_id: Type.Optional(Type.String({ format: 'uuid' })),
         },
         { additionalProperties: false },
       ),
-      response: { 200: Type.Object({ email: Type.String() }) },
+      response: { 200: Type.Object({ email: Type.String(), owner_id: Type.Optional(Type.String()) }) },
     },
-    handler: (request, reply) => void reply.send({ email: request.body.email }),
+    handler: ({ body: { email, owner_id } }, reply) =>
+      void reply.send({ email, ...(owner_id !== undefined && { owner_id }) }),
   })
   app.route({
     method: 'GET',
@@ -104,6 +106,8 @@ describe('a body', () => {
     ['a number where text or null is due', { email: 'a@b.example', nickname: 5 }, '/nickname', 'not_allowed'],
     ['a choice that is none', { email: 'a@b.example', sort: 'up' }, '/sort', 'not_allowed'],
     ['too many items', { email: 'a@b.example', tags: ['', '', '', ''] }, '/tags', 'too_many'],
+    ['an id that is none', { email: 'a@b.example', owner_id: 'me' }, '/owner_id', 'format'],
+    ['a number for an id', { email: 'a@b.example', owner_id: 7 }, '/owner_id', 'wrong_type'],
     ['a wrong item', { email: 'a@b.example', tags: ['', 1] }, '/tags/1', 'wrong_type'],
     ['an unknown field', { email: 'a@b.example', is_admin: true }, '/is_admin', 'unknown_field'],
     [
@@ -118,6 +122,11 @@ describe('a body', () => {
     const { status, body } = await post(createInputServer(), payload)
     expect(status).toBe(400)
     expect(body).toMatchObject({ code: 'validation_failed', errors: [{ path, code }] })
+  })
+
+  test('hands ids on in lower case', async () => {
+    const { body } = await post(createInputServer(), { email: 'a@b.example', owner_id: id.toUpperCase() })
+    expect(body).toEqual({ email: 'a@b.example', owner_id: id })
   })
 
   test('with several faults names each, and what each takes', async () => {
@@ -251,6 +260,7 @@ describe('a query string', () => {
 describe('a path', () => {
   test.each([
     ['/things/not-a-uuid', 400, 'validation_failed'],
+    [`/things/urn:uuid:${id}`, 400, 'validation_failed'],
     ['/things/%00', 400, 'validation_failed'],
     ['/things/%2500', 400, 'validation_failed'],
     ['/things/%zz', 400, 'bad_request'],

@@ -48,11 +48,12 @@ function guardFor(
   const permission = typeof access === 'object' && 'permission' in access ? access.permission : undefined
 
   function admit(request: FastifyRequest, principal: Principal): ProblemError | undefined {
+    // Also of a request that is refused: the audit log tells who tried.
+    request.principal = principal
     if (principal.enrolmentDue && !enrolment) return new ProblemError('mfa_enrolment_required')
     if (permission !== undefined && !can(principal, permission)) {
       return new ProblemError('forbidden', { detail: `This needs the permission ${permission}.` })
     }
-    request.principal = principal
     return stepUp && stepUpProblem(stepUp, principal, clock.now())
   }
 

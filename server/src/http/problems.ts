@@ -124,13 +124,14 @@ export const problems = {
   forbidden: {
     status: 403,
     title: 'Not allowed',
-    description: 'The signed-in user lacks the permission that the route needs. Ask an administrator for it.',
+    description:
+      'The signed-in user lacks the permission that the route needs; or they would act on somebody, or give a right, beyond what they may themselves. `detail` says which. Ask an administrator.',
   },
   forbidden_field: {
     status: 403,
     title: 'Field not allowed',
     description:
-      'The body sets a field that needs a permission the caller lacks, such as `role` at registration. Leave it out; `errors` names each one.',
+      'The body sets a field that needs a permission the caller lacks, such as `role` at registration, or one that nobody sets on themselves. Leave it out; `errors` names each one.',
   },
   csrf_failed: {
     status: 403,

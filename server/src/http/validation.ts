@@ -2,6 +2,7 @@ import { Ajv } from 'ajv'
 import formatsPlugin, { type FormatsPlugin } from 'ajv-formats'
 import fastJsonStringify from 'fast-json-stringify'
 import type { FastifyInstance } from 'fastify'
+import { isUuid } from '../lib/ids.ts'
 import { type HttpPart, toFieldErrors } from './field-errors.ts'
 import { ProblemError } from './problems.ts'
 
@@ -14,8 +15,9 @@ type Validate = (data: unknown) => true | { value: unknown } | { error: ProblemE
 /**
  * Validates each part of a request against its schema. Bodies are taken as they are: no coercion, no field
  * that the schema does not know. Query strings and path parameters are text, so numbers and booleans are read
- * from it, and a single value serves where a list is due. Every failure is a 400 `validation_failed` that
- * names each field and what it takes.
+ * from it, and a single value serves where a list is due. Ids are handed on in lower case, wherever they came,
+ * so that one user has one key in every cache, audit row and event. Every failure is a 400 `validation_failed`
+ * that names each field and what it takes.
  *
  * Schemas are compiled when a route is first called, unless `eager`: most of a hundred routes are not called
  * in a process's first minute, and each schema costs about a millisecond and its memory.
@@ -61,6 +63,8 @@ export function createCompiler(shared: readonly unknown[]): Compile {
       })
       // The package is CommonJS, and its types put the plugin on `default` while Node hands over the function.
       ;(formatsPlugin as unknown as FormatsPlugin)(ajv)
+      // The package's own takes `urn:uuid:…` as well, which PostgreSQL does not.
+      ajv.addFormat('uuid', isUuid)
       for (const one of shared) ajv.addSchema(one as Schema)
     }
     return ajv.compile(schema)
@@ -78,7 +82,7 @@ function resolveReference(schema: Schema, shared: Record<string, unknown>): Sche
 type ValidatorParts = { schema: Schema; resolved: Schema; part: HttpPart; compile: Compile; eager: boolean }
 
 function createValidator({ schema, resolved, part, compile, eager }: ValidatorParts): Validate {
-  const read = part === 'querystring' || part === 'params' ? createTextReader(resolved) : undefined
+  const read = createReader(resolved, part === 'querystring' || part === 'params')
   let check = eager ? compile(schema) : undefined
 
   return data => {
@@ -119,18 +123,18 @@ const partOf = (name: string): HttpPart =>
   name === 'querystring' || name === 'params' || name === 'headers' ? name : 'body'
 
 /**
- * Reads what is not text out of a query string or a path, in place. Only plain decimal notation is a number:
- * `0x10`, ` 7 ` and `1e3` stay text, and are refused for it.
+ * Reads what is not text out of a query string or a path, and ids everywhere, in place. Undefined where the schema
+ * has neither. Only plain decimal notation is a number: `0x10`, ` 7 ` and `1e3` stay text, and are refused for it.
  */
-function createTextReader(schema: Schema): ((data: unknown) => void) | undefined {
+function createReader(schema: Schema, isText: boolean): ((data: unknown) => void) | undefined {
   const properties = Object.entries((schema.properties ?? {}) as Record<string, Schema>)
-  const readers = properties.flatMap(([name, { type }]) => {
-    const read = textReaders[String([type].flat()[0])]
+  const readers = properties.flatMap(([name, { type, format }]) => {
+    const read = format === 'uuid' ? lowerCase : isText ? textReaders[String([type].flat()[0])] : undefined
     return read === undefined ? [] : [[name, read] as const]
   })
   if (readers.length === 0) return undefined
   return data => {
-    // Query strings and parameters are always objects of text here.
+    if (typeof data !== 'object' || data === null) return
     const values = data as Record<string, unknown>
     for (const [name, read] of readers) {
       const value = values[name]
@@ -138,6 +142,8 @@ function createTextReader(schema: Schema): ((data: unknown) => void) | undefined
     }
   }
 }
+
+const lowerCase = (text: string): string => text.toLowerCase()
 
 const readNumber = (text: string): unknown => (/^-?\d{1,16}(\.\d{1,16})?$/.test(text) ? Number(text) : text)
 

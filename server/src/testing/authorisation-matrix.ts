@@ -29,6 +29,8 @@ export const authorisationMatrix: Readonly<Record<string, string>> = {
   'POST /api/v1/auth/profile/email/undo': 'public',
   'GET /api/v1/auth/.well-known/jwks.json': 'public',
 
+  'POST /api/v1/auth/introspect': 'tokens:introspect',
+
   'GET /api/v1/auth/me': 'self',
   'PUT /api/v1/auth/me': 'self',
   'PATCH /api/v1/auth/me': 'self',

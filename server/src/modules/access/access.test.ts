@@ -151,6 +151,30 @@ describe('roles', () => {
     expect(await ask('users:read')).toEqual({ allowed: false, roles: [] })
     await roster.sql('update users set is_active = false where id = $1', [id])
     expect(await ask('events:read')).toEqual({ allowed: false, roles: [] })
+    for (const permission of ['users:fly', '*', '__proto__']) {
+      expect(await ask(permission)).toMatchObject({
+        status: 400,
+        errors: [{ path: '/permission', code: 'unknown_permission' }],
+      })
+    }
+  })
+
+  test('show who holds them in person, and that everybody holds user, with users:read only', async () => {
+    const { role, id } = await signUpWith('events:read')
+    const reader = await signUpWith('roles:read')
+    const members = (name: string, as: { token: string }) =>
+      roster.get(`/api/v1/rbac/roles/${name}/members`, { token: as.token })
+    const { body } = await members(role, reader)
+    expect(Object.keys(body.items[0])).toEqual(['id', 'username', 'granted_at', 'granted_by'])
+    expect(await members('user', reader)).toMatchObject({
+      status: 403,
+      body: { code: 'forbidden', detail: expect.stringContaining('users:read') },
+    })
+    await roster.post(`/api/v1/users/${reader.id}/roles`, { role: 'support' }, asRoot)
+    expect((await members(role, reader)).body.items).toMatchObject([
+      { id, email: expect.stringContaining('@'), full_name: null, is_active: true },
+    ])
+    expect((await members('user', reader)).status).toBe(200)
   })
 })
 
@@ -190,8 +214,73 @@ describe('nobody gets more than they have', () => {
     expect((await roster.delete(`/api/v1/users/${root.id}/roles/admin`, giver)).status).toBe(403)
     expect((await roster.put(`/api/v1/users/${root.id}/roles`, { roles: [] }, giver)).status).toBe(403)
     expect((await roster.get(`/api/v1/users/${root.id}/roles`, giver)).body.roles).toContain('admin')
-    const unknown = await roster.post(`/api/v1/users/${other.id}/roles`, { role: 'nobody' }, giver)
-    expect(unknown.body.errors[0].code).toBe('unknown_role')
+  })
+
+  test('and nobody who lacks a permission changes what binds everybody', async () => {
+    const maker = await signUpWith('roles:manage', 'events:read')
+    const change = (name: string, body: object) => roster.put(`/api/v1/rbac/roles/${name}`, body, maker)
+    for (const body of [{ requires_mfa: true }, { permissions: ['events:read'] }, { description: 'x' }]) {
+      expect(await change('user', body)).toMatchObject({
+        status: 403,
+        body: { code: 'forbidden', detail: expect.stringContaining('system role user') },
+      })
+    }
+    expect((await change(maker.role, { requires_mfa: true })).body.detail).toContain('requires_mfa')
+    expect((await change(maker.role, { description: 'y', requires_mfa: false })).status).toBe(200)
+    expect((await roster.get('/api/v1/users/me', asRoot)).status).toBe(200)
+    const { body: before } = await roster.get('/api/v1/rbac/roles/user', asRoot)
+    const described = await roster.put('/api/v1/rbac/roles/user', { description: 'Everybody' }, asRoot)
+    expect(described.status).toBe(200)
+    await roster.put('/api/v1/rbac/roles/user', { description: before.description }, asRoot)
+  })
+
+  test('nor shuts out somebody mightier by a role that demands a second factor', async () => {
+    const giver = await signUpWith('roles:assign')
+    const role = newName()
+    const demanding = { name: role, description: 'x', permissions: [], requires_mfa: true }
+    await roster.post('/api/v1/rbac/roles', demanding, asRoot)
+    expect((await roster.post(`/api/v1/users/${root.id}/roles`, { role }, giver)).body.code).toBe('forbidden')
+    expect((await roster.get('/api/v1/users', asRoot)).status).toBe(200)
+    const other = await roster.signUp()
+    expect((await roster.post(`/api/v1/users/${other.id}/roles`, { role }, giver)).status).toBe(200)
+    const mightier = await signUpWith('events:read')
+    await roster.post(`/api/v1/users/${mightier.id}/roles`, { role }, asRoot)
+    const taken = await roster.delete(`/api/v1/users/${mightier.id}/roles/${role}`, giver)
+    expect(taken.body.code).toBe('forbidden')
+  })
+})
+
+describe('a role that does not exist', () => {
+  test('is refused under the field that named it', async () => {
+    const { id } = await roster.signUp()
+    const email = 'nobody@example.com'
+    for (const [method, url, body, path] of [
+      ['POST', `/users/${id}/roles`, { role: 'nobody' }, '/role'],
+      ['PUT', `/users/${id}/roles`, { roles: ['nobody'] }, '/roles'],
+      ['POST', '/users', { email, role: 'nobody' }, '/role'],
+      ['POST', '/users', { email, role: 'support', roles: ['nobody'] }, '/roles'],
+    ] as const) {
+      const reply = await roster.request(method, `/api/v1${url}`, { ...asRoot, body })
+      expect(reply.body.errors).toMatchObject([{ path, code: 'unknown_role' }])
+    }
+  })
+
+  test('any more, because it is deleted at the same moment, is refused as well', async () => {
+    const { id } = await roster.signUp()
+    const seen = new Set<string>()
+    for (let round = 0; round < 30; round += 1) {
+      const role = newName()
+      await roster.post('/api/v1/rbac/roles', { name: role, description: 'x', permissions: [] }, asRoot)
+      const replies = await Promise.all([
+        roster.post(`/api/v1/users/${id}/roles`, { role }, asRoot),
+        roster.post('/api/v1/users', { email: `${role}@example.com`, roles: [role] }, asRoot),
+        roster.delete(`/api/v1/rbac/roles/${role}`, asRoot),
+      ])
+      for (const { status, body } of replies)
+        seen.add(`${status} ${body?.errors?.[0].code ?? body?.code ?? ''}`)
+    }
+    const possible = ['200 ', '201 ', '204 ', '400 unknown_role', '409 role_in_use']
+    expect([...seen].filter(outcome => !possible.includes(outcome))).toEqual([])
   })
 })
 
@@ -215,6 +304,19 @@ describe('a grant', () => {
       [user.id],
     )
     expect(events.map(({ data }) => data.roles)).toEqual([['support', 'user']])
+  })
+
+  test('and its end reach the very next request, however the id is written', async () => {
+    const user = await roster.signUp()
+    const roles = `/api/v1/users/${user.id.toUpperCase()}/roles`
+    const list = () => roster.get('/api/v1/users', user).then(({ status }) => status)
+    const shown = () => roster.get('/api/v1/users/me', user).then(({ body }) => body.roles)
+    expect([await list(), await shown()]).toEqual([403, ['user']])
+    await roster.post(roles, { role: 'admin' }, asRoot)
+    expect([await list(), await shown()]).toEqual([200, ['admin', 'user']])
+    await roster.delete(`${roles}/admin`, asRoot)
+    expect([await list(), await shown()]).toEqual([403, ['user']])
+    expect(await audit('role.revoked', user.id)).toHaveLength(1)
   })
 
   test('of an unknown user is not found', async () => {

@@ -40,7 +40,9 @@ export function grantRoutes(app: App, deps: { store: Store; clock: Clock }): voi
       operationId: 'setUserRoles',
       tags,
       summary: 'Set a user’s roles',
-      description: 'All at once. The caller must hold all that a role allows to give or take it.',
+      description:
+        'All at once. The caller must hold all that a role allows to give or take it, and where it demands a ' +
+        'second factor, all that the user may.',
       params: ofUser,
       body: ref(RoleSetSchema),
       response: replies,
@@ -64,16 +66,22 @@ export function grantRoutes(app: App, deps: { store: Store; clock: Clock }): voi
       operationId: 'grantUserRole',
       tags,
       summary: 'Give a user a role',
-      description: 'Beside those they hold. Holding it already is no error.',
+      description:
+        'Beside those they hold. Holding it already is no error. The caller must hold all that it allows, and ' +
+        'where it demands a second factor, all that the user may.',
       params: ofUser,
       body: ref(RoleGrantSchema),
       response: replies,
     },
     handler: async request => ({
-      roles: await changeRoles(deps, originOf(request), principalOf(request), request.params.id, held => [
-        ...held,
-        request.body.role,
-      ]),
+      roles: await changeRoles(
+        deps,
+        originOf(request),
+        principalOf(request),
+        request.params.id,
+        held => [...held, request.body.role],
+        'role',
+      ),
     }),
   })
 

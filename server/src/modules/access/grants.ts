@@ -6,18 +6,21 @@ import { appendAudit, type Origin } from '../audit/index.ts'
 import { appendEvent } from '../events/index.ts'
 import { keepAnAdministrator } from './administrators.ts'
 import * as repo from './repo.ts'
-import { refuseRolesBeyond } from './rights.ts'
+import { type RoleField, refuseMightier, refuseRolesBeyond, unknownRole } from './rights.ts'
 import { adminRole, defaultRole } from './well-known.ts'
 
-/** Gives a new user a role; holding it already is no error and leaves no trace. */
+/**
+ * Gives a new user a role; holding it already is no error and leaves no trace.
+ * @throws ProblemError validation_failed for a role that doesn't exist (any more)
+ */
 export async function grantRole(
   trx: Tx,
   at: Date,
   origin: Origin,
-  { userId, role }: { userId: string; role: string },
+  { userId, role, field = 'roles' }: { userId: string; role: string; field?: RoleField },
 ): Promise<void> {
   if (role === defaultRole) return
-  if (await addGrant(trx, at, origin, userId, role)) await publishRoles(trx, at, userId)
+  if (await addGrant(trx, at, origin, userId, role, field)) await publishRoles(trx, at, userId)
 }
 
 /** The roles of a user, the default one included, in order. @throws ProblemError not_found */
@@ -27,9 +30,11 @@ export async function readRoles({ db }: Pick<Store, 'db'>, userId: string): Prom
 }
 
 /**
- * Changes which roles a user holds. Nobody gives or takes a role that allows more than they may themselves, and
- * the last active administrator stays one.
+ * Changes which roles a user holds. Nobody gives or takes a role that allows more than they may themselves, nor one
+ * that demands a second factor of somebody who may more: it would shut them out. The last active administrator
+ * stays one.
  * @param decide from the roles held beyond the default one to those that shall be
+ * @param field that names them in the body
  * @returns all roles held then
  * @throws ProblemError not_found, validation_failed (unknown role), forbidden, last_administrator
  */
@@ -39,6 +44,7 @@ export function changeRoles(
   principal: Principal,
   userId: string,
   decide: (held: readonly string[]) => readonly string[],
+  field: RoleField = 'roles',
 ): Promise<string[]> {
   return store.transact(async trx => {
     if (!(await repo.lockMember(trx, userId))) throw new ProblemError('not_found')
@@ -47,11 +53,13 @@ export function changeRoles(
     const added = [...wanted].filter(role => !held.includes(role)).sort()
     const removed = held.filter(role => !wanted.has(role)).sort()
     if (added.length === 0 && removed.length === 0) return withDefault(held)
-    await refuseRolesBeyond(trx, principal, [...added, ...removed])
+    const changed = [...added, ...removed]
+    await refuseRolesBeyond(trx, principal, changed, () => field)
+    if (await repo.someRequireMfa(trx, changed)) await refuseMightier(trx, principal, userId)
     const at = clock.now()
     const apply = async () => {
       for (const role of removed) await removeGrant(trx, at, origin, userId, role)
-      for (const role of added) await addGrant(trx, at, origin, userId, role)
+      for (const role of added) await addGrant(trx, at, origin, userId, role, field)
     }
     await (removed.includes(adminRole) ? keepAnAdministrator(trx, userId, apply) : apply())
     await repo.touchUser(trx, userId, at, origin.actorId ?? null)
@@ -60,7 +68,15 @@ export function changeRoles(
   })
 }
 
-async function addGrant(trx: Tx, at: Date, origin: Origin, userId: string, role: string): Promise<boolean> {
+async function addGrant(
+  trx: Tx,
+  at: Date,
+  origin: Origin,
+  userId: string,
+  role: string,
+  field: RoleField,
+): Promise<boolean> {
+  if (!(await repo.holdRole(trx, role))) throw unknownRole(role, field)
   const grant = { user_id: userId, role_name: role, granted_at: at, granted_by: origin.actorId ?? null }
   if (!(await repo.insertGrant(trx, grant))) return false
   await appendAudit(trx, at, origin, {

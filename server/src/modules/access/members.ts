@@ -1,26 +1,45 @@
 import type { Db } from '../../db/store.ts'
+import { can, type Principal } from '../../http/principal.ts'
 import { ProblemError } from '../../http/problems.ts'
 import { decodeCursor, encodeCursor } from '../../lib/cursor.ts'
-import { expandPermissions } from './permissions.ts'
+import { expandPermissions, permissions, unknownPermission } from './permissions.ts'
 import * as repo from './repo.ts'
 import type { RoleMembers } from './schemas.ts'
+import { defaultRole } from './well-known.ts'
 
-/** One page of the holders of a role. @throws ProblemError not_found, validation_failed for a foreign cursor */
+/**
+ * One page of the holders of a role; who they are in person, and the list of everybody, for those alone who may
+ * read users.
+ * @throws ProblemError not_found, forbidden, validation_failed for a foreign cursor
+ */
 export async function listMembers(
   { db, cursorKey }: { db: Db; cursorKey: Buffer },
+  principal: Principal,
   role: string,
   page: { limit: number; cursor?: string | undefined },
 ): Promise<RoleMembers> {
   if (!(await repo.findRole(db, role))) throw new ProblemError('not_found')
+  const inFull = can(principal, 'users:read')
+  if (role === defaultRole && !inFull) {
+    throw new ProblemError('forbidden', {
+      detail: 'Everybody holds the role user: this needs the permission users:read.',
+    })
+  }
   const list = `members of ${role}`
   const after = page.cursor === undefined ? lowestId : placeIn(cursorKey, list, page.cursor)
   const rows = await repo.listMembers(db, { role, after, limit: page.limit + 1 })
   const shown = rows.slice(0, page.limit)
   const last = shown.at(-1)
   return {
-    items: shown.map(row => ({ ...row, granted_at: row.granted_at?.toISOString() ?? null })),
+    items: shown.map(row => toMember(row, inFull)),
     next_cursor: rows.length > page.limit && last ? encodeCursor(cursorKey, list, [last.id]) : null,
   }
+}
+
+function toMember(row: repo.MemberRow, inFull: boolean): RoleMembers['items'][number] {
+  const { id, username, email, full_name, is_active, granted_by } = row
+  const granted_at = row.granted_at?.toISOString() ?? null
+  return { id, username, ...(inFull && { email, full_name, is_active }), granted_at, granted_by }
 }
 
 const lowestId = '00000000-0000-0000-0000-000000000000'
@@ -33,11 +52,17 @@ function placeIn(key: Buffer, list: string, cursor: string): string {
   })
 }
 
-/** Whether a user may do something, and by which of their roles. Nobody inactive may. @throws ProblemError not_found */
+/**
+ * Whether a user may do something, and by which of their roles. Nobody inactive may.
+ * @throws ProblemError not_found, validation_failed for a permission that doesn't exist
+ */
 export async function checkPermission(
   db: Db,
   { user_id, permission }: { user_id: string; permission: string },
 ): Promise<{ allowed: boolean; roles: string[] }> {
+  if (!Object.hasOwn(permissions, permission)) {
+    throw new ProblemError('validation_failed', { errors: [unknownPermission('/permission', permission)] })
+  }
   const held = await repo.rolesOf(db, user_id)
   if (held.length === 0) throw new ProblemError('not_found')
   const allowing = held.filter(role => role.is_active && expandPermissions(role.permissions).has(permission))

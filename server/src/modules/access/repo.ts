@@ -20,6 +20,28 @@ export async function lockRole(trx: Tx, role: string): Promise<void> {
   await trx.selectFrom('roles').select('name').where('name', '=', role).forUpdate().execute()
 }
 
+/** Keeps a role from being deleted until `trx` ends. False where there is none, or is none any more. */
+export async function holdRole(trx: Tx, role: string): Promise<boolean> {
+  const row = await trx
+    .selectFrom('roles')
+    .select('name')
+    .where('name', '=', role)
+    .forKeyShare()
+    .executeTakeFirst()
+  return row !== undefined
+}
+
+export async function someRequireMfa(db: Db, roles: readonly string[]): Promise<boolean> {
+  const row = await db
+    .selectFrom('roles')
+    .select('name')
+    .where('name', 'in', roles)
+    .where('requires_mfa', '=', true)
+    .limit(1)
+    .executeTakeFirst()
+  return row !== undefined
+}
+
 export async function listRoles(db: Db): Promise<RoleRow[]> {
   return db.selectFrom('roles').selectAll().orderBy('is_system', 'desc').orderBy('name').execute()
 }

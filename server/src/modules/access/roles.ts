@@ -5,9 +5,9 @@ import { ProblemError } from '../../http/problems.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { appendAudit, type Origin } from '../audit/index.ts'
 import { appendEvent } from '../events/index.ts'
-import { allPermissions } from './permissions.ts'
+import { allPermissions, unknownPermission } from './permissions.ts'
 import * as repo from './repo.ts'
-import { refuseBeyond } from './rights.ts'
+import { refuseBeyond, refuseUnlessAll } from './rights.ts'
 import type { NewRole, Role, RoleChanges } from './schemas.ts'
 import { adminRole } from './well-known.ts'
 
@@ -59,7 +59,8 @@ export async function createRole(
  * Changes a role; every holder's next request obeys, in other processes within a second. A change that changes
  * nothing leaves no trace.
  * @throws ProblemError not_found, validation_failed, system_role (the rights of `admin`), forbidden where the role
- *   allows more than `principal` may, before or after
+ *   allows more than `principal` may, before or after, and to whoever lacks any permission where it is a system role
+ *   or `requires_mfa` changes: that could shut out administrators
  */
 export async function updateRole(
   { store, clock }: Deps,
@@ -74,6 +75,7 @@ export async function updateRole(
     const before = await repo.findRole(trx, name)
     if (!before) throw new ProblemError('not_found')
     refuseBeyond(principal, before.permissions, `The role ${name}`)
+    if (before.is_system) refuseUnlessAll(principal, `the system role ${name}`)
     const wanted = {
       description: changes.description ?? before.description,
       permissions: permissions ?? before.permissions,
@@ -81,6 +83,7 @@ export async function updateRole(
     }
     const changed = changedFields(before, wanted)
     if (changed.length === 0) return
+    if (changed.includes('requires_mfa')) refuseUnlessAll(principal, 'requires_mfa')
     if (changed.includes('permissions')) {
       if (name === adminRole) {
         throw new ProblemError('system_role', { detail: 'The admin role allows everything, always.' })
@@ -134,11 +137,7 @@ function readPermissions(asked: readonly string[]): string[] {
   const unknown = asked.filter(permission => !known.includes(permission))
   if (unknown.length > 0) {
     throw new ProblemError('validation_failed', {
-      errors: unknown.map(permission => ({
-        path: '/permissions',
-        code: 'unknown_permission',
-        message: `there is no permission ${JSON.stringify(permission)}`,
-      })),
+      errors: unknown.map(permission => unknownPermission('/permissions', permission)),
     })
   }
   return known.filter(permission => asked.includes(permission))

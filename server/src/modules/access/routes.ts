@@ -122,7 +122,8 @@ export function accessRoutes(app: App, deps: AccessDeps): void {
       summary: 'Change a role',
       description:
         'Fields left out stay as they are. Every holder’s next request obeys, without a new sign-in. The caller ' +
-        'must hold all that the role allows, before and after.',
+        'must hold all that the role allows, before and after; to change `requires_mfa`, or the roles `admin` and ' +
+        '`user`, every permission.',
       params: named,
       body: ref(RoleChangesSchema),
       response: { 200: ref(RoleSchema), ...problemResponses('not_found', 'system_role') },
@@ -157,7 +158,9 @@ export function accessRoutes(app: App, deps: AccessDeps): void {
       operationId: 'listRoleMembers',
       tags,
       summary: 'List who holds a role',
-      description: 'In order of registration. Everybody holds `user`.',
+      description:
+        'In order of registration. E-mail address, name and state are shown with `users:read` only, and so is ' +
+        'who holds `user`, which everybody does.',
       params: named,
       querystring: PagingSchema,
       response: { 200: ref(RoleMembersSchema), ...problemResponses('not_found') },
@@ -165,7 +168,7 @@ export function accessRoutes(app: App, deps: AccessDeps): void {
     handler(request) {
       const { limit = 20, cursor } = request.query
       const reading = { db: deps.store.db, cursorKey: deps.cursorKey }
-      return listMembers(reading, request.params.name, { limit, cursor })
+      return listMembers(reading, principalOf(request), request.params.name, { limit, cursor })
     },
   })
 

@@ -65,6 +65,8 @@ export const RoleChangesSchema = Type.Object(
 
 export type RoleChanges = Static<typeof RoleChangesSchema>
 
+const inFull = 'Only with `users:read`'
+
 export const RoleMembersSchema = Type.Object(
   {
     items: Type.Array(
@@ -72,9 +74,9 @@ export const RoleMembersSchema = Type.Object(
         {
           id: Type.String({ format: 'uuid' }),
           username: Type.String(),
-          email: Type.String(),
-          full_name: nullable(Type.String()),
-          is_active: Type.Boolean(),
+          email: Type.Optional(Type.String({ description: inFull })),
+          full_name: Type.Optional(nullable(Type.String({ description: inFull }))),
+          is_active: Type.Optional(Type.Boolean({ description: inFull })),
           granted_at: nullable(
             Type.String({ format: 'date-time', description: 'Null for the default role' }),
           ),

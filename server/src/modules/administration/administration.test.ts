@@ -1,10 +1,12 @@
+import { randomUUID } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
-import { days, hours } from '../../lib/clock.ts'
+import { days, hours, minutes } from '../../lib/clock.ts'
 import { type SignedUp, useTestApp } from '../../testing/harness.ts'
 import { eraseDueUsers } from '../users/index.ts'
 
 const roster = await useTestApp()
 const root = await roster.signUpAdmin()
+const url = (user: { id: string }, more = '') => `/api/v1/users/${user.id}${more}`
 
 /** Everybody’s tokens outlive the tests’ leaps in time by signing in again. */
 async function asRoot(): Promise<{ token: string }> {
@@ -20,7 +22,17 @@ async function signUpWith(role: string): Promise<SignedUp> {
 }
 const support = await signUpWith('support')
 
-const url = (user: { id: string }, more = '') => `/api/v1/users/${user.id}${more}`
+let roles = 0
+async function signUpWithRights(permissions: readonly string[]): Promise<SignedUp> {
+  roles += 1
+  const role = { name: `test-role-${roles}`, description: 'x', permissions }
+  const token = await asRoot()
+  const user = await roster.signUp()
+  expect((await roster.post('/api/v1/rbac/roles', role, token)).status).toBe(201)
+  expect((await roster.post(url(user, '/roles'), { role: role.name }, token)).status).toBe(200)
+  return user
+}
+
 const login = ({ email, password }: { email: string; password: string }) =>
   roster.post('/api/v1/auth/login', { email, password }).then(({ status }) => status)
 const audit = (user: { id: string }, action: string) =>
@@ -133,6 +145,19 @@ describe('a change by an administrator', () => {
     )
   })
 
+  test.each([
+    ['email', { email: 'mine@example.com' }, 'changed_elsewhere'],
+    ['email_verified', { email_verified: true }, 'forbidden_field'],
+    ['phone_number', { phone_number: '+43123456700' }, 'changed_elsewhere'],
+    ['username', { username: 'my.new.name' }, 'changed_elsewhere'],
+  ])('of one’s own %s is refused as under /users/me: there it is proved', async (field, body, code) => {
+    for (const id of [support.id, support.id.toUpperCase()]) {
+      const own = await roster.put(url({ id }), body, support)
+      expect(own.body.errors).toMatchObject([{ path: `/${field}`, code }])
+    }
+    expect((await roster.put(url(support), { location: 'Graz' }, support)).body.location).toBe('Graz')
+  })
+
   test.each(['role', 'roles', 'is_active', 'is_premium', 'subscription', 'password'])(
     'of %s is refused by name, with the route that does it',
     async field => {
@@ -186,6 +211,34 @@ describe('an account', () => {
     expect(await login(user)).toBe(200)
   })
 
+  test('moves updated_at when it is deleted and when it is restored', async () => {
+    const user = await roster.signUp()
+    const touched = async () => {
+      const { body } = await roster.get(url(user), admin)
+      return [body.updated_at, body.updated_by]
+    }
+    for (const change of [
+      () => roster.delete(url(user), admin),
+      () => roster.post(url(user, '/restore'), undefined, admin),
+    ]) {
+      roster.clock.advance(1000)
+      expect((await change()).status).toBe(204)
+      expect(await touched()).toEqual([roster.clock.now().toISOString(), root.id])
+    }
+  })
+
+  test('that its owner deleted stays closed to them once an administrator deactivates it', async () => {
+    const user = await roster.signUp()
+    expect((await roster.delete('/api/v1/users/me', user)).status).toBe(204)
+    const [mail] = await mailTo(user.email)
+    expect((await roster.post(url(user, '/deactivate'), undefined, support)).status).toBe(204)
+    expect(await audit(user, 'user.deactivated')).toEqual([{ actor_id: support.id, outcome: 'success' }])
+    const own = await roster.post('/api/v1/auth/restore-account', { token: linkToken(mail.link) })
+    expect(own.body.code).toBe('invalid_link')
+    expect((await roster.post(url(user, '/restore'), undefined, support)).status).toBe(204)
+    expect(await login(user)).toBe(200)
+  })
+
   test('shows its sessions, which end one by one or all at once', async () => {
     const user = await roster.signUp()
     await login(user)
@@ -224,6 +277,9 @@ describe('an account', () => {
     expect(next.body.items[0]).toMatchObject({ action: 'login', outcome: 'success', by: 'self' })
     const seen = await roster.get(url(user, '/activity?limit=2'), support)
     expect(seen.body.items).toEqual(body.items)
+    for (const path of ['/activity', '/sessions']) {
+      expect((await roster.get(url({ id: randomUUID() }, path), support)).body.code).toBe('not_found')
+    }
     const stolen = await roster.get(`/api/v1/users/me/activity?limit=2&cursor=${body.next_cursor}`, support)
     expect(stolen.body.errors[0].path).toBe('cursor')
   })
@@ -375,18 +431,27 @@ describe('erasing', () => {
   })
 
   test('needs its own permission and a sign-in from the last ten minutes', async () => {
-    await roster.post(
-      '/api/v1/rbac/roles',
-      { name: 'deleter', description: 'x', permissions: ['users:delete'] },
-      admin,
-    )
-    const deleter = await signUpWith('deleter')
+    const deleter = await signUpWithRights(['users:delete'])
     const user = await roster.signUp()
-    expect((await roster.delete(url(user, '?erase=true'), deleter)).body.code).toBe('forbidden')
+    const refused = await roster.delete(url(user, '?erase=true'), deleter)
+    expect(refused.body).toMatchObject({ code: 'forbidden', detail: expect.stringContaining('users:erase') })
     const token = await asRoot()
     roster.clock.advance(601_000)
     expect((await roster.delete(url(user, '?erase=true'), token)).body.code).toBe('step_up_required')
     expect((await roster.delete(url(user, '?erase=true'), await asRoot())).status).toBe(204)
+  })
+
+  test('is not all that needs one: so does deleting oneself, as under /users/me, with a link back', async () => {
+    const user = await signUpWithRights(['users:delete'])
+    const other = await roster.signUp()
+    roster.clock.advance(minutes(11))
+    expect((await roster.delete(url(user), user)).body.code).toBe('step_up_required')
+    expect((await roster.delete(url(other), user)).status).toBe(204)
+    expect((await roster.delete(url(user), await roster.signIn(user))).status).toBe(204)
+    const [mail] = await mailTo(user.email)
+    expect(mail.purpose).toBe('ACCOUNT_RESTORE')
+    const token = linkToken(mail.link)
+    expect((await roster.post('/api/v1/auth/restore-account', { token })).status).toBe(204)
   })
 
   test('comes by itself 30 days after a deletion, and not before, nor after a restore', async () => {

@@ -26,14 +26,17 @@ export async function createByAdministrator(
   const asked = new Set(
     [...roles, ...(role === undefined ? [] : [role])].filter(name => name !== defaultRole),
   )
+  const fieldOf = (name: string) => (name === role ? 'role' : 'roles')
   const { store, clock, users } = deps
   const inviter = await users.read(principal.userId)
   return store.transact(async trx => {
     const at = clock.now()
-    await refuseRolesBeyond(trx, principal, [...asked])
+    await refuseRolesBeyond(trx, principal, [...asked], fieldOf)
     await deps.verification.lockTarget(trx, at, emailKey(user.email) ?? '')
     const userId = await createUser(trx, at, origin, { ...user, password_hash })
-    for (const name of [...asked].sort()) await grantRole(trx, at, origin, { userId, role: name })
+    for (const name of [...asked].sort()) {
+      await grantRole(trx, at, origin, { userId, role: name, field: fieldOf(name) })
+    }
     if (password_hash === undefined && user.is_active !== false) {
       await invite(deps, { trx, at, userId, inviter: inviter.full_name ?? inviter.username, ...user })
     }

@@ -20,6 +20,8 @@ export type AdministrationDeps = {
   verification: Verification
   outbound: Outbound
   erasers: readonly Eraser[]
+  /** ERASE_AFTER_DAYS */
+  eraseAfterDays: number
   /** What forgets a user's failed attempts, of every kind there is. */
   unlockers: readonly Unlocker[]
 }

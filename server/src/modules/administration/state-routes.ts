@@ -27,7 +27,9 @@ const acts: readonly Act[] = [
     path: 'deactivate',
     operationId: 'deactivateUser',
     summary: 'Deactivate a user',
-    description: 'They can’t sign in, and their sessions end, until they are restored.',
+    description:
+      'They can’t sign in, and their sessions end, until they are restored. One who deleted their account can no ' +
+      'longer restore it by the link that they were sent.',
     act: deactivate,
     problems: ['last_administrator'],
   },
@@ -82,7 +84,7 @@ export function userStateRoutes(app: App, deps: AdministrationDeps): void {
       async handler(request, reply) {
         // TypeBox can't see through the computed path; the params schema above has checked the id.
         const { id } = request.params as { id: string }
-        await act(deps, originOf(request), principalOf(request), id.toLowerCase())
+        await act(deps, originOf(request), principalOf(request), id)
         return reply.code(204).send()
       },
     })
@@ -101,7 +103,7 @@ export function userStateRoutes(app: App, deps: AdministrationDeps): void {
       response: { 200: Type.Object({ revoked: Type.Integer() }), ...problemResponses('not_found') },
     },
     handler: async request => ({
-      revoked: await logOut(deps, originOf(request), principalOf(request), request.params.id.toLowerCase()),
+      revoked: await logOut(deps, originOf(request), principalOf(request), request.params.id),
     }),
   })
 
@@ -140,7 +142,7 @@ export function userStateRoutes(app: App, deps: AdministrationDeps): void {
     },
     async handler(request, reply) {
       const { id, session_id } = request.params
-      await logOutOne(deps, originOf(request), principalOf(request), id.toLowerCase(), session_id)
+      await logOutOne(deps, originOf(request), principalOf(request), id, session_id)
       return reply.code(204).send()
     },
   })

@@ -1,4 +1,4 @@
-import type { preValidationHookHandler } from 'fastify'
+import type { preHandlerHookHandler, preValidationHookHandler } from 'fastify'
 import { Type } from 'typebox'
 import { principalOf } from '../../http/guard.ts'
 import { sendJsonText } from '../../http/json-text.ts'
@@ -7,7 +7,13 @@ import { ProblemError } from '../../http/problems.ts'
 import { NoBody, problemResponses, ref } from '../../http/schemas.ts'
 import type { App } from '../../http/types.ts'
 import { originOf } from '../audit/index.ts'
-import { createUserList, UserListQuerySchema, UserListSchema, UserSchema } from '../users/index.ts'
+import {
+  createUserList,
+  refuseOtherFields,
+  UserListQuerySchema,
+  UserListSchema,
+  UserSchema,
+} from '../users/index.ts'
 import { changeUser } from './change-user.ts'
 import { createByAdministrator } from './create-user.ts'
 import type { AdministrationDeps } from './deps.ts'
@@ -69,24 +75,26 @@ export function userAdministrationRoutes(app: App, deps: AdministrationDeps): vo
       url: '/users/:id',
       config: { access: { permission: 'users:update' } },
       preValidation: nameOtherRoutes,
+      preHandler: refuseOnOneself,
       schema: {
         operationId: method === 'PUT' ? 'updateUser' : 'patchUser',
         tags,
         summary: 'Change a user',
         description:
           'Takes any of the fields; those left out stay as they are. Another e-mail address ends the sessions, ' +
-          'and the old one gets a link that undoes it. Users who may do more than the caller can’t be changed.',
+          'and the old one gets a link that undoes it. Users who may do more than the caller can’t be changed. On ' +
+          'one’s own id it takes what `PUT /users/me` takes: the rest has routes that ask for a proof.',
         params: ofUser,
         body: ref(UserChangesSchema),
         response: {
           200: ref(UserSchema),
-          ...problemResponses('not_found', 'email_taken', 'username_taken', 'phone_taken'),
+          ...problemResponses('forbidden_field', 'not_found', 'email_taken', 'username_taken', 'phone_taken'),
         },
       },
       async handler(request, reply) {
         const { id } = request.params
         await changeUser(deps, originOf(request), principalOf(request), id, request.body)
-        return sendJsonText(reply, await deps.users.readJson(id.toLowerCase()))
+        return sendJsonText(reply, await deps.users.readJson(id))
       },
     })
   }
@@ -101,7 +109,8 @@ export function userAdministrationRoutes(app: App, deps: AdministrationDeps): vo
       summary: 'Delete or erase a user',
       description:
         'Deletes softly: inactive at once, restorable until the account is erased. `erase=true` erases for good; ' +
-        'it needs the permission `users:erase` and a sign-in or step-up from the last 10 minutes.',
+        'it needs the permission `users:erase` as well, and a sign-in or step-up from the last 10 minutes. Deleting ' +
+        'oneself needs that too, and is the same as `DELETE /users/me`.',
       params: ofUser,
       querystring: Type.Object({ erase: Type.Optional(Type.Boolean()) }, { additionalProperties: false }),
       response: {
@@ -116,7 +125,7 @@ export function userAdministrationRoutes(app: App, deps: AdministrationDeps): vo
         if (!can(principal, 'users:erase')) {
           throw new ProblemError('forbidden', { detail: 'This needs the permission users:erase.' })
         }
-        await erase(deps, originOf(request), principal, id.toLowerCase())
+        await erase(deps, originOf(request), principal, id)
       } else await remove(deps, originOf(request), principal, id)
       return reply.code(204).send()
     },
@@ -143,4 +152,12 @@ const nameOtherRoutes: preValidationHookHandler = ({ body }, _reply, done) => {
       message: `${field} is changed with ${changedElsewhere[field]}`,
     }))
   done(errors.length > 0 ? new ProblemError('validation_failed', { errors }) : undefined)
+}
+
+/** Rights over others spare nobody the proofs that their own record asks of them. */
+const refuseOnOneself: preHandlerHookHandler = function (request, reply, done) {
+  // The route's schema has checked the parameters.
+  const { id } = request.params as { id: string }
+  if (id === principalOf(request).userId) refuseOtherFields.call(this, request, reply, done)
+  else done()
 }

@@ -3,6 +3,7 @@ import { ProblemError } from '../../http/problems.ts'
 import { keepAnAdministrator } from '../access/index.ts'
 import { appendAudit, type Origin } from '../audit/index.ts'
 import {
+  deleteOwnAccount,
   dropFactors,
   endAccess,
   requireRecentAuthentication,
@@ -17,7 +18,10 @@ import { type AdministrationDeps, changeSubject } from './deps.ts'
  * what must not go on, in one transaction.
  */
 
-/** Closes an account at once, until it is restored. @throws ProblemError not_found, forbidden, last_administrator */
+/**
+ * Closes an account at once, until it is restored; one that its owner deleted, to the link that they could restore
+ * it with. @throws ProblemError not_found, forbidden, last_administrator
+ */
 export function deactivate(
   deps: AdministrationDeps,
   origin: Origin,
@@ -25,20 +29,34 @@ export function deactivate(
   userId: string,
 ): Promise<void> {
   return changeSubject(deps, principal, userId, async (trx, at, user) => {
-    if (user.deleted_at) throw new ProblemError('not_found')
+    if (user.deleted_at) {
+      await deps.verification.cancel(trx, userId, ['ACCOUNT_RESTORE'])
+      await appendAudit(trx, at, origin, {
+        action: 'user.deactivated',
+        subject: { type: 'user', id: userId },
+      })
+      return
+    }
     if (!user.is_active) return
     await keepAnAdministrator(trx, userId, () => deactivateUser(trx, at, origin, user))
     await endAccess(deps, trx, at, origin, { userId, reason: 'deactivated' })
   })
 }
 
-/** Deletes an account softly. @throws ProblemError not_found, forbidden, last_administrator */
+/**
+ * Deletes an account softly; one's own as its owner does.
+ * @throws ProblemError not_found, forbidden, last_administrator, step_up_required for one's own
+ */
 export function remove(
   deps: AdministrationDeps,
   origin: Origin,
   principal: Principal,
   userId: string,
 ): Promise<void> {
+  if (userId === principal.userId) {
+    requireRecentAuthentication(principal, deps.clock.now())
+    return deleteOwnAccount(deps, origin, principal)
+  }
   return changeSubject(deps, principal, userId, async (trx, at, user) => {
     if (user.deleted_at) throw new ProblemError('not_found')
     await keepAnAdministrator(trx, userId, () => softDeleteUser(trx, at, origin, user))

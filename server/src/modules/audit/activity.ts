@@ -19,11 +19,13 @@ function toActivity(entry: AuditEntryView, userId: string): Activity['items'][nu
   const by =
     entry.actor.type !== 'user' ? entry.actor.type : entry.actor.id === userId ? 'self' : 'other_user'
   const shown = by === 'self' || by === 'anonymous'
+  const { method } = entry.details
   return {
     id: entry.id,
     occurred_at: entry.occurred_at,
     action: entry.action,
     outcome: entry.outcome,
+    method: typeof method === 'string' ? method : null,
     by,
     ip: shown ? entry.ip : null,
     user_agent: shown ? entry.user_agent : null,

@@ -52,6 +52,7 @@ describe('the audit log', () => {
     [`actor=${user.id}`, `actor_id = '${user.id}'`],
     [`actor=${user.id}&outcome=failure`, `actor_id = '${user.id}' and outcome = 'failure'`],
     [`subject=${other.id}`, `subject_id = '${other.id}'`],
+    [`subject=${other.id.toUpperCase()}`, `subject_id = '${other.id}'`],
     ['action=role.granted', `action = 'role.granted'`],
     ['action=role.granted&action=role.revoked', `action in ('role.granted', 'role.revoked')`],
     ['outcome=failure', `outcome = 'failure'`],

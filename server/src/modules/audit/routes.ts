@@ -24,7 +24,15 @@ import { parseHead } from './seal-format.ts'
 import type { Sealer } from './sealer.ts'
 import { type AuditVerification, verifyAudit } from './verify.ts'
 
-export type AuditDeps = { store: Store; clock: Clock; cursorKey: Buffer; auditKey: Buffer; sealer: Sealer }
+export type AuditDeps = {
+  store: Store
+  clock: Clock
+  cursorKey: Buffer
+  auditKey: Buffer
+  sealer: Sealer
+  /** A later module’s. @throws ProblemError not_found */
+  users: { readJson(id: string): Promise<string> }
+}
 
 export function auditRoutes(app: App, deps: AuditDeps): void {
   const schemas = [
@@ -164,9 +172,11 @@ export function auditRoutes(app: App, deps: AuditDeps): void {
       querystring: PagingSchema,
       response: { 200: ref(ActivitySchema), ...problemResponses('not_found') },
     },
-    handler(request) {
+    async handler(request) {
+      const { id } = request.params
       const { limit = 20, cursor } = request.query
-      return listActivity(reading, request.params.id.toLowerCase(), { limit, cursor })
+      await deps.users.readJson(id) // 404 where there is no such user
+      return listActivity(reading, id, { limit, cursor })
     },
   })
 }

@@ -84,6 +84,12 @@ export const ActivitySchema = Type.Object(
           occurred_at: Type.String({ format: 'date-time' }),
           action: Type.String({ examples: ['login'] }),
           outcome: Outcome,
+          method: nullable(
+            Type.String({
+              description: 'What a sign-in proved, or which second factor it is about',
+              examples: ['password+totp'],
+            }),
+          ),
           by: Type.Union(
             [
               Type.Literal('self'),

@@ -14,7 +14,7 @@ export { setPrivacy } from './profile/profiles.ts'
 export { type ProfileDeps, profileRoutes } from './profile/routes.ts'
 export { readPublicUser, viewOf } from './profile/viewing.ts'
 export { createUserReader, type UserReader } from './reading.ts'
-export { isPrivilegedField, refuseFields } from './refused-fields.ts'
+export { isPrivilegedField, refuseFields, refuseOtherFields } from './refused-fields.ts'
 export {
   type Credential,
   changePasswordHash,

@@ -5,7 +5,12 @@ import { type LockedUser, updateUser } from './repo.ts'
 
 /** Deletes a user softly: inactive at once, and restorable until they are erased. End their sessions with it. */
 export async function softDeleteUser(trx: Tx, at: Date, origin: Origin, user: LockedUser): Promise<void> {
-  await updateUser(trx, user.id, { is_active: false, deleted_at: at })
+  await updateUser(trx, user.id, {
+    is_active: false,
+    deleted_at: at,
+    updated_at: at,
+    updated_by: origin.actorId ?? null,
+  })
   await appendAudit(trx, at, origin, { action: 'user.deleted', subject: { type: 'user', id: user.id } })
   await appendEvent(trx, at, {
     type: 'user.deleted',
@@ -29,9 +34,17 @@ export async function deactivateUser(trx: Tx, at: Date, origin: Origin, user: Lo
   })
 }
 
-/** Makes a deleted or deactivated user whole again: active, with everything they had but their sessions. */
+/**
+ * Makes a deleted or deactivated user whole again: active, with everything they had but their sessions. Whoever is
+ * not signed in does it to themselves, by a link of theirs.
+ */
 export async function restoreUser(trx: Tx, at: Date, origin: Origin, user: LockedUser): Promise<void> {
-  await updateUser(trx, user.id, { is_active: true, deleted_at: null })
+  await updateUser(trx, user.id, {
+    is_active: true,
+    deleted_at: null,
+    updated_at: at,
+    updated_by: origin.actorId ?? user.id,
+  })
   await appendAudit(trx, at, origin, { action: 'user.restored', subject: { type: 'user', id: user.id } })
   await appendEvent(trx, at, {
     type: 'user.restored',
