@@ -33,7 +33,7 @@ export const problems = {
     status: 400,
     title: 'Malformed JSON',
     description:
-      'The body is not one well-formed JSON value, repeats a key, or is nested deeper than 16 levels. Correct the body.',
+      'The body is not one well-formed JSON value, repeats a key, has a number larger than a double holds, or is nested deeper than 16 levels. Correct the body.',
   },
   invalid_current_password: {
     status: 400,
@@ -301,13 +301,14 @@ export const problems = {
     status: 409,
     title: 'Stored values would become invalid',
     description:
-      'The change of the definition would make values invalid that users have set. `invalid` counts them, `samples` shows some. Change the definition less, or say with `on_invalid` what becomes of them: `reset` or `keep`.',
+      'The change of the definition would make values invalid that users have set. `invalid` counts them, `samples` shows some. Change the definition less, or say with `on_invalid` what becomes of them: `reset` (refused as well where the default would break a rule between keys) or `keep`.',
   },
   definition_change_running: {
     status: 409,
     title: 'Definition is being changed',
     description:
-      'Another change of this definition is looking through the stored values. Repeat the request when it has ended.',
+      'Another change of this definition, or of one that a rule between keys ties to it, is looking through the stored values. Repeat the request after `Retry-After`, until that has ended.',
+    retryAfter: 5,
   },
   precondition_failed: {
     status: 412,

@@ -36,7 +36,7 @@ describe('strict JSON', () => {
     )
   })
 
-  test('accepts exactly what JSON.parse accepts, but for the five things it refuses on purpose', () => {
+  test('accepts exactly what JSON.parse accepts, but for what it refuses on purpose', () => {
     const token = fc.constantFrom(
       '{',
       '}',
@@ -85,6 +85,9 @@ describe('strict JSON', () => {
     ['half a surrogate pair', '{"name":"\\ud83d"}', 'lone_surrogate', '/name'],
     ['the pair in the wrong order', '{"name":"\\ude00\\ud83d"}', 'lone_surrogate', '/name'],
     ['a key with a slash', '{"a/b":{"~":"\\u0000"}}', 'nul_character', '/a~1b/~0'],
+    ['a number beyond what a double holds', '{"a":{"b":1e400}}', 'number_too_large', '/a/b'],
+    ['a negative one in a list', '[1e-400,-1E+309]', 'number_too_large', '/1'],
+    ['one of very many digits', `{"a":1,"b":${'9'.repeat(309)}}`, 'number_too_large', '/b'],
     ['text that is no JSON', '{"a":}', 'invalid_json', ''],
     ['two values', '{} {}', 'invalid_json', ''],
     ['a comment', '{/* */}', 'invalid_json', ''],
@@ -95,6 +98,12 @@ describe('strict JSON', () => {
 
   test('accepts a proper surrogate pair, escaped quotes and backslashes', () => {
     expect(parse('{"a":"\\ud83d\\ude00","b":"\\\\","c":"\\"{[,:"}')).toEqual({ a: '😀', b: '\\', c: '"{[,:' })
+  })
+
+  test('accepts every number that a double holds, however it is written', () => {
+    const text = `[1.7976931348623157e308,-1e308,5e-324,1e-400,0.1e309,1${'0'.repeat(308)},0.${'1'.repeat(400)},-0]`
+    expect(parse(text)).toEqual(JSON.parse(text))
+    expect(parse('1e5')).toBe(100_000)
   })
 
   test('a sibling of the same name in another object is no duplicate', () => {
@@ -125,6 +134,8 @@ describe('strict JSON', () => {
       `{${Array.from({ length: 9000 }, (_, n) => `"k${n}":1`).join(',')}}`,
       `["${'\\u0041'.repeat(16_000)}"]`,
       `[${'"",'.repeat(30_000)}""]`,
+      `[${'1e1,'.repeat(25_000)}0]`,
+      '1'.repeat(100_000),
       '['.repeat(100_000),
     ]
     for (const text of worst) {

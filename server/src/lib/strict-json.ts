@@ -9,6 +9,7 @@ export type StrictJsonFault =
   | 'forbidden_key'
   | 'nul_character'
   | 'lone_surrogate'
+  | 'number_too_large'
 
 /** A JSON text that is refused, with the JSON pointer (RFC 6901) of the value or key at fault. */
 export class StrictJsonError extends Error {
@@ -29,9 +30,9 @@ export const maxJsonDepth = 16
 /**
  * Parses JSON as I-JSON (RFC 7493) wants it: valid UTF-8, no key twice, no lone surrogates. On top of that it
  * refuses what has no honest use here: NUL characters, which PostgreSQL cannot store, keys that reach for a
- * prototype, and nesting beyond `maxJsonDepth`.
+ * prototype, numbers that JSON.parse makes Infinity, and nesting beyond `maxJsonDepth`.
  *
- * One native parse and one linear scan: about 1 µs for a sign-in body, under 1 ms for 100 KiB.
+ * One native parse and one linear scan: about 1 µs for a sign-in body, 1 ms for 100 KiB.
  * @throws {StrictJsonError}
  */
 export function parseStrictJson(bytes: Buffer, maxDepth = maxJsonDepth): unknown {
@@ -64,6 +65,8 @@ const quote = 0x22
 const comma = 0x2c
 const colon = 0x3a
 const backslash = 0x5c
+const zero = 0x30
+const nine = 0x39
 
 /** Walks a text that is known to be valid JSON, which is why it can be this simple. */
 function scan(text: string, maxDepth: number): void {
@@ -93,6 +96,12 @@ function scan(text: string, maxDepth: number): void {
       frames.pop()
       frame = frames.at(-1)
       inKey = false
+    } else if (char >= zero && char <= nine) {
+      const { end, mayOverflow } = numberEnd(text, at)
+      if (mayOverflow && !Number.isFinite(Number(text.slice(at, end)))) {
+        throw new StrictJsonError('number_too_large', pointerOf(frames), 'Is too large for a number.')
+      }
+      at = end - 1
     }
   }
 }
@@ -108,6 +117,18 @@ function stringEnd(text: string, start: number): { end: number; escaped: boolean
     }
   }
   return { end: text.length, escaped }
+}
+
+/** Only an exponent, or more than 308 digits, takes a number beyond what a double holds. */
+function numberEnd(text: string, start: number): { end: number; mayOverflow: boolean } {
+  let hasExponent = false
+  let end = start + 1
+  for (; end < text.length; end++) {
+    const char = text.charCodeAt(end)
+    if (char === 0x65 || char === 0x45) hasExponent = true
+    else if (!(char >= zero && char <= nine) && char !== 0x2e && char !== 0x2b && char !== 0x2d) break
+  }
+  return { end, mayOverflow: hasExponent || end - start > 308 }
 }
 
 function noteKey(frames: Frame[], frame: Frame, keys: Set<string>, literal: string, escaped: boolean): void {

@@ -82,6 +82,7 @@ export const authorisationMatrix: Readonly<Record<string, string>> = {
   'POST /api/v1/users/me/upgrade': 'self',
   'POST /api/v1/users/me/downgrade': 'self',
   'GET /api/v1/settings/definitions': 'self',
+  'GET /api/v1/settings/definitions/{key}': 'self',
 
   'GET /api/v1/users/search': 'premium',
   'GET /api/v1/users/{id}': 'premium',
@@ -105,6 +106,7 @@ export const authorisationMatrix: Readonly<Record<string, string>> = {
   'PUT /api/v1/users/{id}/subscription': 'subscriptions:manage',
   'GET /api/v1/users/{id}/settings': 'settings:manage',
   'PUT /api/v1/users/{id}/settings': 'settings:manage',
+  'PUT /api/v1/users/{id}/preferences': 'settings:manage',
   'GET /api/v1/users/{id}/roles': 'roles:assign',
   'PUT /api/v1/users/{id}/roles': 'roles:assign',
   'POST /api/v1/users/{id}/roles': 'roles:assign',

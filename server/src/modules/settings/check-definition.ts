@@ -1,17 +1,23 @@
 import type { FieldError } from '../../http/problem-schema.ts'
 import { ProblemError } from '../../http/problems.ts'
 import { canonical, type Json } from '../../lib/json.ts'
+import { breaksCrossRule } from './cross-rules.ts'
+import { type Check, maxSteps, newEffort } from './findings.ts'
+import { compileSchema } from './json-schema.ts'
+import { compilePattern } from './patterns.ts'
 import { compileRules } from './rules.ts'
 import type { CrossRule, Definition, ValidationRules } from './schemas.ts'
 import { ordered, orderOf, type RuleName, types } from './types.ts'
 
 /**
- * Whether a definition makes sense in itself and beside the others of its scope.
+ * Whether a definition makes sense in itself and beside the others of its scope, so that there are values which
+ * it takes, its default among them.
  * @throws ProblemError validation_failed that names every fault
  */
 export function checkDefinition(definition: Definition, others: ReadonlyMap<string, Definition>): void {
   const errors = [...ruleFaults(definition), ...crossRuleFaults(definition, others)]
   if (errors.length === 0) errors.push(...valueFaults(definition))
+  if (errors.length === 0) errors.push(...defaultsFaults(definition, others))
   if (errors.length > 0) throw new ProblemError('validation_failed', { errors })
 }
 
@@ -44,10 +50,30 @@ function ruleFaults({ setting_type, validation_rules: rules }: Definition): Fiel
   if ((setting_type === 'enum' || setting_type === 'multi_enum') && !rules.allowed_values) {
     errors.push(fault('/validation_rules/allowed_values', 'required', `Is required for ${setting_type}.`))
   }
-  for (const [low, high] of pairs) {
-    if (isAbove(rules[low], rules[high])) {
-      errors.push(fault(`/validation_rules/${low}`, 'contradiction', `Must not be more than ${high}.`))
-    }
+  const schemaType = setting_type === 'list' ? 'array' : 'object'
+  if (type.rules.includes('schema') && (rules.schema?.type ?? schemaType) !== schemaType) {
+    const message = `Its type must be ${schemaType} for ${setting_type}.`
+    errors.push(fault('/validation_rules/schema/type', 'contradiction', message))
+  }
+  return [...errors, ...contradictions(setting_type, rules)]
+}
+
+function contradictions(type: Definition['setting_type'], rules: ValidationRules): FieldError[] {
+  const all: ValidationRules = { ...types[type].limits, ...rules }
+  const errors = pairs
+    .filter(([low, high]) => isAbove(all[low], all[high]))
+    .map(([low, high]) =>
+      fault(
+        `/validation_rules/${low}`,
+        'contradiction',
+        `Must not be more than ${high}${rules[high] === undefined ? `, which is ${all[high]} for ${type}` : ''}.`,
+      ),
+    )
+  const allowed = rules.allowed_values?.length
+  const eachOnce = type === 'multi_enum' || rules.unique_items
+  if (eachOnce && errors.length === 0 && isAbove(rules.min_items, allowed)) {
+    const message = `Must not be more than the ${allowed} allowed values, each of which may be there once.`
+    errors.push(fault('/validation_rules/min_items', 'contradiction', message))
   }
   return errors
 }
@@ -80,14 +106,16 @@ function valueFaults({ setting_type, validation_rules: rules, default_value }: D
     } else if (seen.has(canonical(value))) errors.push(fault(path, 'not_unique', 'Is listed twice.'))
     seen.add(canonical(value))
   }
-  if (errors.length > 0) return errors
-  return [...compileFaults(setting_type, rules), ...defaultFaults(setting_type, rules, default_value)]
+  if (errors.length === 0) errors.push(...compileFaults(setting_type, rules))
+  if (errors.length === 0) errors.push(...allowedValueFaults(setting_type, rules))
+  if (errors.length === 0) errors.push(...defaultFaults(setting_type, rules, default_value))
+  return errors
 }
 
 function compileFaults(type: Definition['setting_type'], rules: ValidationRules): FieldError[] {
   try {
     compileRules(type, rules)
-    return []
+    return patternFaults(type, rules)
   } catch (error) {
     const path = rules.schema === undefined ? '/validation_rules/pattern' : '/validation_rules/schema'
     return [
@@ -96,21 +124,53 @@ function compileFaults(type: Definition['setting_type'], rules: ValidationRules)
   }
 }
 
+/** The longest text that the rules allow must be one that the pattern may be matched against. */
+function patternFaults(type: Definition['setting_type'], rules: ValidationRules): FieldError[] {
+  if (rules.pattern === undefined) return []
+  const longest = rules.max_length ?? types[type].limits?.max_length ?? 0
+  const pattern = compilePattern(rules.pattern)
+  if (pattern.stepsFor(longest) <= maxSteps) return []
+  const most = Math.floor(maxSteps / pattern.stepsFor(1))
+  const message = `Is too large for texts of ${longest} characters: it needs a max_length of at most ${most}.`
+  return [fault('/validation_rules/pattern', 'too_large', message)]
+}
+
+/** An allowed value that another rule refuses could never be set. */
+function allowedValueFaults(type: Definition['setting_type'], rules: ValidationRules): FieldError[] {
+  const check = checkOfAllowed(type, rules)
+  const effort = newEffort()
+  return (rules.allowed_values ?? []).flatMap((value, at) => {
+    const found = check?.(value, effort)
+    return found ? [fault(`/validation_rules/allowed_values/${at}`, found.code, found.message)] : []
+  })
+}
+
+function checkOfAllowed(type: Definition['setting_type'], rules: ValidationRules): Check | undefined {
+  const { allowed_values: _, schema, ...others } = rules
+  if (type === 'multi_enum') return undefined
+  if (type !== 'list') return compileRules(type, others)
+  return schema?.items === undefined ? undefined : compileSchema(schema.items)
+}
+
 function defaultFaults(type: Definition['setting_type'], rules: ValidationRules, value: Json): FieldError[] {
-  if (value === null) return []
-  try {
-    const found = compileRules(type, rules)(value)
-    return found ? [{ path: `/default_value${found.pointer}`, code: found.code, message: found.message }] : []
-  } catch {
-    return [] // compileFaults() tells of it
-  }
+  const found = value === null ? undefined : compileRules(type, rules)(value)
+  return found ? [{ path: `/default_value${found.pointer}`, code: found.code, message: found.message }] : []
 }
 
 function crossRuleFaults(definition: Definition, others: ReadonlyMap<string, Definition>): FieldError[] {
-  return definition.cross_rules.flatMap((rule, at) => {
+  const own = definition.cross_rules.flatMap((rule, at) => {
     const message = crossRuleFault(definition, rule, others.get(rule.key))
     return message === undefined ? [] : [fault(`/cross_rules/${at}/key`, 'invalid', message)]
   })
+  const referring = [...others.values()]
+    .filter(({ key }) => key !== definition.key)
+    .flatMap(other =>
+      other.cross_rules.flatMap(rule => {
+        const message = rule.key === definition.key ? crossRuleFault(other, rule, definition) : undefined
+        return message === undefined ? [] : [fault('/setting_type', 'invalid', `${other.key}: ${message}`)]
+      }),
+    )
+  return [...own, ...referring]
 }
 
 function crossRuleFault(
@@ -126,4 +186,20 @@ function crossRuleFault(
   return orderOf(other.setting_type) === orderOf(setting_type)
     ? undefined
     : `${rule.key} is ${other.setting_type}, which does not compare with ${setting_type}.`
+}
+
+/** Users who set nothing must break no rule between keys. */
+function defaultsFaults(definition: Definition, others: ReadonlyMap<string, Definition>): FieldError[] {
+  const all = new Map(others).set(definition.key, definition)
+  return [...all.values()].flatMap(one =>
+    one.cross_rules.flatMap(rule => {
+      const other = all.get(rule.key)
+      if (!other || (one !== definition && other !== definition)) return []
+      const found = breaksCrossRule(one, rule, one.default_value, {
+        definition: other,
+        value: other.default_value,
+      })
+      return found ? [fault('/default_value', 'cross_field', `${one.key}: ${found.message}`)] : []
+    }),
+  )
 }

@@ -1,15 +1,18 @@
+import type { FastifyReply } from 'fastify'
 import { Type } from 'typebox'
 import { principalOf } from '../../http/guard.ts'
 import { sendJsonText } from '../../http/json-text.ts'
 import { NoBody, problemResponses, ref } from '../../http/schemas.ts'
 import type { App } from '../../http/types.ts'
 import { originOf } from '../audit/index.ts'
-import { changeDefinition, removeDefinition } from './change-definition.ts'
-import { createDefinition, type DefinitionDeps, definitionVersions } from './definitions.ts'
+import { changeDefinition, createDefinition, removeDefinition } from './change-definition.ts'
+import { type DefinitionDeps, definitionVersions, findDefinition } from './definitions.ts'
 import { findDryRun, startDryRun } from './dry-run.ts'
-import { etag, ifMatchOf } from './preconditions.ts'
+import { etag, IfMatchHeaders, ifMatchOf, versioned } from './preconditions.ts'
 import {
+  type Definition,
   DefinitionChangeSchema,
+  DefinitionKeySchema,
   DefinitionListSchema,
   DefinitionSchema,
   DefinitionVersionsSchema,
@@ -20,7 +23,10 @@ import {
 } from './schemas.ts'
 
 const manage = { access: { permission: 'settings:manage' } } as const
-const KeyParams = Type.Object({ key: Type.String({ maxLength: 100 }) }, { additionalProperties: false })
+const KeyParams = Type.Object({ key: DefinitionKeySchema }, { additionalProperties: false })
+
+const send = (reply: FastifyReply, definition: Definition): FastifyReply =>
+  sendJsonText(reply.header('etag', etag(definition.version)), JSON.stringify(definition))
 
 /** What keys there are: for everybody to read, for administrators to define. */
 export function definitionRoutes(app: App, deps: DefinitionDeps): void {
@@ -34,13 +40,13 @@ export function definitionRoutes(app: App, deps: DefinitionDeps): void {
   ]) {
     app.addSchema(schema)
   }
-  listRoute(app, deps)
+  readRoutes(app, deps)
   createRoute(app, deps)
   changeRoutes(app, deps)
   dryRunRoutes(app, deps)
 }
 
-function listRoute(app: App, deps: DefinitionDeps): void {
+function readRoutes(app: App, deps: DefinitionDeps): void {
   app.route({
     method: 'GET',
     url: '/settings/definitions',
@@ -65,6 +71,23 @@ function listRoute(app: App, deps: DefinitionDeps): void {
       return sendJsonText(reply, JSON.stringify({ items }))
     },
   })
+
+  app.route({
+    method: 'GET',
+    url: '/settings/definitions/:key',
+    config: { access: 'self' },
+    schema: {
+      operationId: 'getSettingDefinition',
+      tags: ['settings'],
+      summary: 'Read a definition',
+      description: 'A key with its type, rules and default. `version` is for `If-Match`.',
+      params: KeyParams,
+      response: { 200: versioned(DefinitionSchema, 'The definition'), ...problemResponses('not_found') },
+    },
+    async handler(request, reply) {
+      return send(reply, await findDefinition(deps, request.params.key))
+    },
+  })
 }
 
 function createRoute(app: App, deps: DefinitionDeps): void {
@@ -76,16 +99,18 @@ function createRoute(app: App, deps: DefinitionDeps): void {
       operationId: 'createSettingDefinition',
       tags: ['settings'],
       summary: 'Define a key',
-      description: 'Users hold a value for it from then on: the default, until they set their own.',
+      description:
+        'Users hold a value for it from then on: the default, until they set their own. Where values are left ' +
+        'from an earlier definition of the key which this one makes invalid, it is refused, unless `on_invalid` ' +
+        'says what becomes of them.',
       body: ref(NewDefinitionSchema),
-      response: { 201: ref(DefinitionSchema), ...problemResponses('setting_exists') },
+      response: {
+        201: versioned(DefinitionSchema, 'The definition'),
+        ...problemResponses('setting_exists', 'stored_values_invalid', 'definition_change_running'),
+      },
     },
     async handler(request, reply) {
-      const definition = await createDefinition(deps, originOf(request), request.body)
-      return sendJsonText(
-        reply.code(201).header('etag', etag(definition.version)),
-        JSON.stringify(definition),
-      )
+      return send(reply.code(201), await createDefinition(deps, originOf(request), request.body))
     },
   })
 }
@@ -101,11 +126,12 @@ function changeRoutes(app: App, deps: DefinitionDeps): void {
       summary: 'Change a definition',
       description:
         'What is left out stays; key and scope are fixed. A change that makes stored values invalid is refused, ' +
-        'unless `on_invalid` says what becomes of them. Takes `If-Match`.',
+        'unless `on_invalid` says what becomes of them.',
       params: KeyParams,
+      headers: IfMatchHeaders,
       body: ref(DefinitionChangeSchema),
       response: {
-        200: ref(DefinitionSchema),
+        200: versioned(DefinitionSchema, 'The definition'),
         ...problemResponses(
           'not_found',
           'precondition_failed',
@@ -123,7 +149,7 @@ function changeRoutes(app: App, deps: DefinitionDeps): void {
         request.body,
         ifMatchOf(request),
       )
-      return sendJsonText(reply.header('etag', etag(definition.version)), JSON.stringify(definition))
+      return send(reply, definition)
     },
   })
 
@@ -139,6 +165,7 @@ function changeRoutes(app: App, deps: DefinitionDeps): void {
         'Refused while users have values for the key, unless `on_invalid` says to remove those (`reset`) or to ' +
         'keep them, out of sight, for when the key is defined again (`keep`).',
       params: KeyParams,
+      headers: IfMatchHeaders,
       querystring: Type.Object(
         { on_invalid: Type.Optional(OnInvalidSchema) },
         { additionalProperties: false },
@@ -147,6 +174,7 @@ function changeRoutes(app: App, deps: DefinitionDeps): void {
         204: NoBody,
         ...problemResponses(
           'not_found',
+          'precondition_failed',
           'setting_in_use',
           'stored_values_invalid',
           'definition_change_running',
@@ -154,7 +182,8 @@ function changeRoutes(app: App, deps: DefinitionDeps): void {
       },
     },
     async handler(request, reply) {
-      await removeDefinition(deps, originOf(request), request.params.key, request.query.on_invalid)
+      const { params, query } = request
+      await removeDefinition(deps, originOf(request), params.key, query.on_invalid, ifMatchOf(request))
       return reply.code(204).send()
     },
   })
@@ -187,8 +216,9 @@ function dryRunRoutes(app: App, deps: DefinitionDeps): void {
       tags: ['settings'],
       summary: 'Try a change of a definition',
       description:
-        'How many stored values the changed definition would make invalid, with samples. 200 with the result, or, ' +
-        'with many users, 202 and the address at which it can be followed.',
+        'How many stored values the changed definition would make invalid, with samples; for a key that is not ' +
+        'defined, its new definition, with `setting_type`. 200 with the result, or, with many users, 202 and the ' +
+        'address at which it can be followed.',
       params: KeyParams,
       body: ref(DefinitionChangeSchema),
       response: { 200: ref(DryRunSchema), 202: ref(DryRunSchema), ...problemResponses('not_found') },
@@ -215,7 +245,7 @@ function dryRunRoutes(app: App, deps: DefinitionDeps): void {
       summary: 'Follow a dry-run',
       description: 'How far it is, and what it found so far. Kept for a week.',
       params: Type.Object(
-        { key: Type.String({ maxLength: 100 }), id: Type.String({ format: 'uuid' }) },
+        { key: DefinitionKeySchema, id: Type.String({ format: 'uuid' }) },
         { additionalProperties: false },
       ),
       response: { 200: ref(DryRunSchema), ...problemResponses('not_found') },

@@ -129,11 +129,63 @@ describe('defining', () => {
     [{ cross_rules: [{ op: 'lte', key: 'no.such' }] }, '/cross_rules/0/key'],
     [{ cross_rules: [{ op: 'lte', key: 'ui.theme' }] }, '/cross_rules/0/key'],
     [{ cross_rules: [{ op: 'lte', key: 'job.salary_min' }] }, '/cross_rules/0/key'],
+    [{ setting_type: 'string', validation_rules: { min_length: 5000 } }, '/validation_rules/min_length'],
+    [{ setting_type: 'email', validation_rules: { min_length: 255 } }, '/validation_rules/min_length'],
+    [
+      { setting_type: 'multi_enum', validation_rules: { allowed_values: ['a', 'b'], min_items: 3 } },
+      '/validation_rules/min_items',
+    ],
+    [
+      {
+        setting_type: 'list',
+        validation_rules: { allowed_values: [1, 2], min_items: 3, unique_items: true },
+      },
+      '/validation_rules/min_items',
+    ],
+    [{ validation_rules: { allowed_values: [1, 10], max: 5 } }, '/validation_rules/allowed_values/1'],
+    [
+      { setting_type: 'string', validation_rules: { allowed_values: ['a'], pattern: '^b$' } },
+      '/validation_rules/allowed_values/0',
+    ],
+    [
+      {
+        setting_type: 'list',
+        validation_rules: { allowed_values: [1, 2], schema: { items: { type: 'string' } } },
+      },
+      '/validation_rules/allowed_values/0',
+    ],
+    [{ setting_type: 'list', validation_rules: { schema: { minItems: -1 } } }, '/validation_rules/schema'],
+    [
+      {
+        setting_type: 'object',
+        validation_rules: { schema: { properties: { a: { minLength: 3, maxLength: 2 } } } },
+      },
+      '/validation_rules/schema',
+    ],
+    [
+      { setting_type: 'object', validation_rules: { schema: { type: 'array' } } },
+      '/validation_rules/schema/type',
+    ],
+    [
+      { setting_type: 'text', validation_rules: { pattern: '[ab]*a[ab]{990}[cd]' } },
+      '/validation_rules/pattern',
+    ],
+    [{ default_value: 10, cross_rules: [{ op: 'lte', key: 'ui.font_scale' }] }, '/default_value'],
+    [{ default_value: 1, cross_rules: [{ op: 'requires', key: 'ui.accent_color' }] }, '/default_value'],
   ])('%j makes no sense, and the field at fault is named', async (fault, path) => {
     const body = { key: 'nonsense.key', setting_type: 'integer', description: 'x', ...fault }
     const reply = await roster.post(definitions, body, { token })
     expect(reply.status).toBe(400)
     expect(reply.body.errors.map((error: { path: string }) => error.path)).toContain(path)
+  })
+
+  test('a pattern that is too large for long texts is taken for shorter ones', async () => {
+    const pattern = '[ab]*a[ab]{200}[cd]'
+    const body = { key: 'short.text', setting_type: 'text', description: 'x' }
+    const refused = await roster.post(definitions, { ...body, validation_rules: { pattern } }, { token })
+    const most = Number(/max_length of at most (\d+)/.exec(refused.body.errors[0].message)?.[1])
+    const taken = { ...body, validation_rules: { pattern, max_length: most } }
+    expect((await roster.post(definitions, taken, { token })).status).toBe(201)
   })
 
   test('a definition has a history with who made each version, an audit row and an event', async () => {

@@ -6,34 +6,24 @@ import { appendAudit, type Origin } from '../audit/index.ts'
 import { appendEvent } from '../events/index.ts'
 import { checkDefinition } from './check-definition.ts'
 import { obeyedKeys } from './effects.ts'
-import type { Definitions, Registry } from './registry.ts'
+import { type Definitions, maxDefinitions, type Registry } from './registry.ts'
 import * as repo from './repo.ts'
 import type { Definition, DefinitionChange, NewDefinition } from './schemas.ts'
 
 export type DefinitionDeps = { store: Store; clock: Clock; definitions: Definitions }
 
-const maxDefinitions = 1000
-
 /**
- * Defines a new key.
+ * A new key's definition, with what `input` leaves out.
  * @throws ProblemError setting_exists, validation_failed
  */
-export async function createDefinition(
-  deps: DefinitionDeps,
-  origin: Origin,
-  input: NewDefinition,
-): Promise<Definition> {
-  return deps.store.transact(async trx => {
-    await repo.lockDefinitions(trx)
-    const existing = await repo.findDefinition(trx, input.key)
-    if (existing && existing.removed_at === null) throw new ProblemError('setting_exists')
-    const registry = await deps.definitions.load(trx)
-    refuseReserved(registry, input.key)
-    const definition = { ...complete(input), version: (await repo.lastVersion(trx, input.key)) + 1 }
-    checkDefinition(definition, othersOf(registry))
-    await saveDefinition(deps, trx, origin, definition, { change: 'created' })
-    return definition
-  })
+export function newDefinition(registry: Registry, input: NewDefinition, version: number): Definition {
+  const others = othersOf(registry)
+  if (others.has(input.key)) throw new ProblemError('setting_exists')
+  refuseReserved(registry, input.key)
+  const definition = { ...complete(input), version }
+  refuseToChangeObeyed(definition)
+  checkDefinition(definition, others)
+  return definition
 }
 
 function refuseReserved({ now }: Registry, key: string): void {
@@ -67,52 +57,41 @@ const complete = (input: NewDefinition): Omit<Definition, 'version'> => ({
 export const othersOf = ({ now }: Registry): Map<string, Definition> =>
   new Map([...now.preference, ...now.setting].map(([key, { definition }]) => [key, definition]))
 
+/** @throws ProblemError not_found */
+export function presentOf({ now }: Registry, key: string): Definition {
+  const compiled = now.preference.get(key) ?? now.setting.get(key)
+  if (!compiled) throw new ProblemError('not_found')
+  return compiled.definition
+}
+
 /**
  * What a definition becomes with `change`; undefined where nothing changes.
- * @throws ProblemError not_found, validation_failed
+ * @throws ProblemError validation_failed
  */
 export function candidateFor(
   registry: Registry,
-  key: string,
+  before: Definition,
   change: DefinitionChange,
-): { before: Definition; candidate: Definition } | undefined {
-  const others = othersOf(registry)
-  const before = others.get(key)
-  if (!before) throw new ProblemError('not_found')
-  const { on_invalid: _, ...fields } = change
+): Definition | undefined {
+  const { on_invalid: _, version: __, ...fields } = change
   const candidate = { ...before, ...fields }
+  refuseOther({ key: before.key, scope: before.scope }, candidate, 'Never changes')
   if (equalJson(before as Json, candidate as Json)) return undefined
-  refuseToChangeObeyed(before, candidate)
-  checkDefinition(candidate, others)
-  checkThoseThatRefer(others, candidate)
-  return { before, candidate: { ...candidate, version: before.version + 1 } }
+  refuseToChangeObeyed(candidate)
+  checkDefinition(candidate, othersOf(registry))
+  return { ...candidate, version: before.version + 1 }
 }
 
-function refuseToChangeObeyed(before: Definition, candidate: Definition): void {
-  if (!obeyedKeys.has(before.key)) return
-  for (const field of ['setting_type', 'default_value', 'validation_rules'] as const) {
-    if (!equalJson(before[field] as Json, candidate[field] as Json)) {
-      throw new ProblemError('validation_failed', {
-        errors: [
-          {
-            path: `/${field}`,
-            code: 'fixed',
-            message: 'The service itself obeys this key, so this is fixed.',
-          },
-        ],
-      })
-    }
-  }
+function refuseToChangeObeyed(candidate: Definition): void {
+  const fixed = obeyedKeys.get(candidate.key) ?? {}
+  refuseOther(fixed, candidate, 'The service itself obeys this key, so this is fixed')
 }
 
-/** A changed type must still compare with the keys whose rules mention it. */
-function checkThoseThatRefer(others: ReadonlyMap<string, Definition>, candidate: Definition): void {
-  const changed = new Map(others).set(candidate.key, candidate)
-  for (const other of others.values()) {
-    if (other.key !== candidate.key && other.cross_rules.some(rule => rule.key === candidate.key)) {
-      checkDefinition(other, changed)
-    }
-  }
+function refuseOther(fixed: Readonly<Partial<Definition>>, candidate: Definition, why: string): void {
+  const errors = (Object.keys(fixed) as (keyof Definition)[]) // the fields of a definition
+    .filter(field => !equalJson(fixed[field] as Json, candidate[field] as Json))
+    .map(field => ({ path: `/${field}`, code: 'fixed', message: `${why}: ${JSON.stringify(fixed[field])}.` }))
+  if (errors.length > 0) throw new ProblemError('validation_failed', { errors })
 }
 
 /** Writes a definition as it is from now on, with its history, audit row and event. */
@@ -127,9 +106,6 @@ export async function saveDefinition(
   const existing = await repo.findDefinition(trx, definition.key)
   await repo.putDefinition(trx, {
     ...definition,
-    default_value: JSON.stringify(definition.default_value),
-    validation_rules: JSON.stringify(definition.validation_rules),
-    cross_rules: JSON.stringify(definition.cross_rules),
     created_at: existing?.created_at ?? at,
     updated_at: about.change === 'created' ? null : at,
     updated_by: origin.actorId ?? null,
@@ -168,6 +144,11 @@ export async function announceDefinition(
     data: { key, scope, version, change: about.change, updatedAt: at.toISOString() },
   })
   await store.announce(trx, { kind: 'definitions' })
+}
+
+/** The definition of a key. @throws ProblemError not_found */
+export async function findDefinition({ definitions }: DefinitionDeps, key: string): Promise<Definition> {
+  return presentOf(await definitions.current(), key)
 }
 
 export async function definitionVersions(deps: DefinitionDeps, key: string) {

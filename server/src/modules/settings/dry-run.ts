@@ -1,12 +1,11 @@
 import { ProblemError } from '../../http/problems.ts'
 import { enqueue, type Job } from '../../jobs/worker.ts'
 import { uuidv7 } from '../../lib/ids.ts'
-import { addTo } from './change-definition.ts'
-import { candidateFor, type DefinitionDeps } from './definitions.ts'
+import { candidateFor, type DefinitionDeps, newDefinition, othersOf } from './definitions.ts'
 import type { Registry, ScopeView } from './registry.ts'
 import * as repo from './repo.ts'
 import { compileRules } from './rules.ts'
-import { scanFor } from './scan.ts'
+import { addTo, nothingFound, scanFor } from './scan.ts'
 import type { Definition, DefinitionChange, DryRun } from './schemas.ts'
 
 const dryRunJob = { name: 'settings.dry_run' }
@@ -18,7 +17,7 @@ const stale = 60_000
 const noteEvery = 500
 
 /**
- * How many stored values a changed definition would refuse, with samples: at once for few users, else as a
+ * How many stored values a changed definition, or a new one, would refuse, with samples: at once for few users, else as a
  * background job whose progress {@link findDryRun} tells. It reads in short batches and rests between them, so
  * that others hardly feel it.
  * @throws ProblemError not_found, validation_failed
@@ -31,7 +30,7 @@ export async function startDryRun(
 ): Promise<DryRun> {
   const { store, clock } = deps
   const registry = await deps.definitions.current()
-  const candidate = candidateFor(registry, key, change)?.candidate ?? presentOf(registry, key)
+  const candidate = toTry(registry, key, change)
   const total = await repo.countRows(store.db, candidate.scope)
   const at = clock.now()
   const id = uuidv7(at)
@@ -52,10 +51,12 @@ export async function startDryRun(
   return findDryRun(deps, key, id)
 }
 
-function presentOf({ now }: Registry, key: string): Definition {
-  const compiled = now.preference.get(key) ?? now.setting.get(key)
-  if (!compiled) throw new ProblemError('not_found')
-  return compiled.definition
+function toTry(registry: Registry, key: string, change: DefinitionChange): Definition {
+  const present = othersOf(registry).get(key)
+  if (present) return candidateFor(registry, present, change) ?? present
+  const { setting_type, on_invalid: _, version: __, ...fields } = change
+  if (setting_type === undefined) throw new ProblemError('not_found')
+  return newDefinition(registry, { description: '', ...fields, key, setting_type }, 1)
 }
 
 /** How far a dry-run is. @throws ProblemError not_found */
@@ -86,7 +87,7 @@ async function performDryRun(
   if (row?.status !== 'running') return
   const candidate = row.candidate
   const view = await viewWith(deps, candidate)
-  const found = { count: 0, samples: [] as DryRun['samples'] }
+  const found = nothingFound()
   let checked = 0
   let noted = performance.now()
   const progress = () => ({

@@ -13,8 +13,19 @@ export type Finding = {
   message: string
 }
 
-/** Undefined: the value is valid. The first broken rule is enough for a form to show. */
-export type Check = (value: Json) => Finding | undefined
+/** Steps that patterns may still take, for all values that are checked together. */
+export type Effort = { steps: number }
+
+/**
+ * Undefined: the value is valid. The first broken rule is enough for a form to show. Values that are checked
+ * together share an effort; without one a value has its own.
+ */
+export type Check = (value: Json, effort?: Effort) => Finding | undefined
+
+/** Steps of patterns in one change of values: a tenth of a second of the worst patterns there are. */
+export const maxSteps = 2_000_000
+
+export const newEffort = (): Effort => ({ steps: maxSteps })
 
 export const finding = (code: string, rule: string, message: string, expected?: Json): Finding => ({
   pointer: '',
@@ -27,9 +38,9 @@ export const finding = (code: string, rule: string, message: string, expected?: 
 /** The first finding of several checks. */
 export const allOf =
   (checks: readonly Check[]): Check =>
-  value => {
+  (value, effort = newEffort()) => {
     for (const check of checks) {
-      const found = check(value)
+      const found = check(value, effort)
       if (found) return found
     }
     return undefined

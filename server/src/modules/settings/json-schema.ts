@@ -1,6 +1,6 @@
 import { canonical, isObject, type Json, type JsonObject } from '../../lib/json.ts'
 import { allOf, type Check, escapePointer, type Finding, finding } from './findings.ts'
-import { compilePattern } from './patterns.ts'
+import { checkPattern } from './patterns.ts'
 import { lengthOf } from './types.ts'
 
 const maxDepth = 8
@@ -28,9 +28,24 @@ function compileAt(schema: Json, place: Place): Check {
     const check = compile(wanted, schema, { ...place, path: `${place.path}/${keyword}` })
     if (check) checks.push(check)
   }
-
+  refuseContradictions(schema, place)
   return allOf(checks)
 }
+
+function refuseContradictions(schema: JsonObject, { path }: Place): void {
+  for (const [low, high] of pairs) {
+    const [least, most] = [schema[low] ?? null, schema[high] ?? null]
+    if (least !== null && most !== null && least > most) {
+      throw new Error(`${path}/${low} must not be more than ${high}`)
+    }
+  }
+}
+
+const pairs = [
+  ['minimum', 'maximum'],
+  ['minLength', 'maxLength'],
+  ['minItems', 'maxItems'],
+] as const
 
 type Keyword = (wanted: Json, schema: JsonObject, place: Place) => Check | undefined
 
@@ -97,18 +112,14 @@ const keywords: Readonly<Record<string, Keyword>> = {
   },
   pattern(wanted, _schema, { path }) {
     if (typeof wanted !== 'string' || wanted.length > 500) throw new Error(`${path} must be a pattern`)
-    const pattern = compilePattern(wanted)
-    return value =>
-      typeof value !== 'string' || pattern.test(value)
-        ? undefined
-        : finding('format', 'pattern', `Must match the pattern ${wanted}`, wanted)
+    return checkPattern(wanted)
   },
   items(wanted, _schema, place) {
     const check = compileAt(wanted, { ...place, depth: place.depth + 1 })
-    return value => {
+    return (value, effort) => {
       if (!Array.isArray(value)) return undefined
       for (const [at, item] of value.entries()) {
-        const found = check(item)
+        const found = check(item, effort)
         if (found) return below(String(at), found)
       }
       return undefined
@@ -122,10 +133,10 @@ const keywords: Readonly<Record<string, Keyword>> = {
         compileAt(schema, { ...place, depth: place.depth + 1, path: `${place.path}/${name}` }),
       ] as const
     })
-    return value => {
+    return (value, effort) => {
       if (!isObject(value)) return undefined
       for (const [name, check] of checks) {
-        const found = Object.hasOwn(value, name) ? check(value[name] ?? null) : undefined
+        const found = Object.hasOwn(value, name) ? check(value[name] ?? null, effort) : undefined
         if (found) return below(name, found)
       }
       return undefined
@@ -158,8 +169,8 @@ const keywords: Readonly<Record<string, Keyword>> = {
 
 const kinds: Readonly<Record<string, (value: Json) => boolean>> = {
   string: value => typeof value === 'string',
-  number: value => typeof value === 'number',
-  integer: value => typeof value === 'number' && Number.isInteger(value),
+  number: value => Number.isFinite(value),
+  integer: value => Number.isInteger(value),
   boolean: value => typeof value === 'boolean',
   null: value => value === null,
   array: value => Array.isArray(value),
@@ -172,7 +183,10 @@ function limit(
   test: (size: number, wanted: number) => Finding | undefined,
 ): Keyword {
   return (wanted, _schema, { path }) => {
-    if (typeof wanted !== 'number') throw new Error(`${path} must be a number`)
+    if (typeof wanted !== 'number' || !Number.isFinite(wanted)) throw new Error(`${path} must be a number`)
+    if (kind !== 'number' && !(Number.isInteger(wanted) && wanted >= 0)) {
+      throw new Error(`${path} must be a whole number from 0`)
+    }
     return value => {
       const size = sizeOf(kind, value)
       return size === undefined ? undefined : test(size, wanted)

@@ -53,3 +53,12 @@ test('a username change is told by mail to those who want that', async () => {
   expect(await mailsAfterRename(on, 'wants.mail')).toHaveLength(1)
   expect(await mailsAfterRename({ 'notifications.account_changes': false }, 'wants.none')).toHaveLength(0)
 })
+
+test('a key that was removed when that was possible does not keep mails from going out', async () => {
+  const { id } = await roster.signUp()
+  await roster.sql(
+    `update setting_definitions set default_value = 'false', removed_at = now()
+     where key = 'notifications.account_changes'`,
+  )
+  expect(await wantsMail(roster.resources.store.db, id, 'username_changed')).toBe(true)
+})

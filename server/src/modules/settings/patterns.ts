@@ -1,18 +1,44 @@
 import { RE2JS } from 're2js'
+import { type Check, finding, newEffort } from './findings.ts'
+import { lengthOf } from './types.ts'
 
-export type Pattern = { test(text: string): boolean }
+type Pattern = {
+  test(text: string): boolean
+  /** What matching a text of so many characters may come to, in steps of at most 50 ns. */
+  stepsFor(length: number): number
+}
 
-/** A limit on the automaton, so that a long text costs milliseconds: about what 500 characters come to. */
+/** A limit on the automaton: about what 500 characters come to. */
 const maxProgramSize = 3000
+/** What each character costs beside the automaton, in its steps. */
+const stepsOfCharacter = 50
 
 /**
  * Compiles a pattern in RE2 syntax: no look-around, no back-references, and time linear in the text whatever it
  * says. RegExp takes 2ⁿ steps for patterns such as `^(a+)+$`, and whoever may define a setting could stop the
- * service with one.
+ * service with one. Linear is the size of the automaton times the length of the text, so both are limited too.
  * @throws Error with a message for people
  */
 export function compilePattern(source: string): Pattern {
   const compiled = RE2JS.compile(source)
-  if (compiled.programSize() > maxProgramSize) throw new Error('the pattern is too large')
-  return compiled
+  const size = compiled.programSize()
+  if (size > maxProgramSize) throw new Error('the pattern is too large')
+  return {
+    test: text => compiled.test(text),
+    stepsFor: length => (size + stepsOfCharacter) * length,
+  }
+}
+
+/** A check of texts by a pattern; other values pass. @throws Error with a message for people */
+export function checkPattern(source: string): Check {
+  const pattern = compilePattern(source)
+  return (value, effort = newEffort()) => {
+    if (typeof value !== 'string') return undefined
+    effort.steps -= pattern.stepsFor(lengthOf(value))
+    if (effort.steps < 0)
+      return finding('too_long', 'pattern', 'Is too much text for patterns in one change.')
+    return pattern.test(value)
+      ? undefined
+      : finding('format', 'pattern', `Must match the pattern ${source}`, source)
+  }
 }

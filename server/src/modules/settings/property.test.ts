@@ -1,14 +1,18 @@
 import { Ajv } from 'ajv'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import type { FieldError } from '../../http/problem-schema.ts'
 import type { Json } from '../../lib/json.ts'
 import { useTestApp } from '../../testing/harness.ts'
 import { checkDefinition } from './check-definition.ts'
-import { compilePattern } from './patterns.ts'
+import { maxSteps } from './findings.ts'
+import { checkPattern, compilePattern } from './patterns.ts'
+import type { ScopeView } from './registry.ts'
 import { compileRules } from './rules.ts'
 import type { Definition, ValidationRules } from './schemas.ts'
 import type { SettingType } from './setting-types.ts'
 import { shippedDefinitions } from './shipped.ts'
+import { checkChanges } from './validate.ts'
 
 /*
  * An independent opinion: the same rules as JSON Schema, checked by Ajv. Types that JSON Schema has no word for are
@@ -206,6 +210,23 @@ test('every shipped definition makes sense, beside the others', () => {
     expect(() => checkDefinition(definition, others), definition.key).not.toThrow()
 })
 
+test('a change of many unknown keys is judged at once, and the first few get a suggestion', () => {
+  const keyOf = (n: number) => `${'near.miss.'.repeat(9)}${String(n).padStart(8, 'x')}`
+  const check = compileRules('string', {})
+  const view: ScopeView = new Map(
+    Array.from({ length: 1000 }, (_, n) => [
+      keyOf(n),
+      { definition: { ...definitionWith('string', {}), key: keyOf(n) }, check },
+    ]),
+  )
+  const changes = Object.fromEntries(Array.from({ length: 500 }, (_, n) => [`${keyOf(n)}y`, 1]))
+  const began = performance.now()
+  const errors = checkChanges(view, changes, { mayWriteReadonly: false })
+  expect(performance.now() - began).toBeLessThan(2000)
+  expect(errors).toHaveLength(500)
+  expect(errors.filter(({ message }) => message.includes('Did you mean'))).toHaveLength(3)
+})
+
 describe('patterns run in linear time', () => {
   const classic = [
     '^(a+)+$',
@@ -225,6 +246,52 @@ describe('patterns run in linear time', () => {
     }
     time(1000)
     expect(time(20_000)).toBeLessThan(1000)
+  })
+
+  /** Each remembers which of the last letters were `a`: as many states as there are texts. */
+  const hard = [15, 45, 100, 300, 990].map(n => `[ab]*a[ab]{${n}}[cd]`)
+  /** The same each time, and without a pattern. */
+  const letters = (length: number) => {
+    let state = 1
+    return Array.from({ length }, () => {
+      state = (state * 48_271) % 2_147_483_647
+      return state > 2 ** 30 ? 'a' : 'b'
+    }).join('')
+  }
+  const timed = (check: () => unknown) => {
+    const began = performance.now()
+    check()
+    return performance.now() - began
+  }
+
+  test.each(hard)('%s: as much text as a change may have costs little, and more is refused', source => {
+    const longest = letters(Math.floor(maxSteps / compilePattern(source).stepsFor(1)))
+    const tooLong = letters(95_000)
+    const check = checkPattern(source)
+    expect(timed(() => expect(check(longest)?.code).toBe('format'))).toBeLessThan(1000)
+    expect(timed(() => expect(check(tooLong)?.code).toBe('too_long'))).toBeLessThan(200)
+    const schema = compileRules('list', { schema: { items: { pattern: `${source}|^[ab]*$` } } })
+    const list = Array.from({ length: 95 }, () => letters(1000))
+    expect(timed(() => expect(schema(list)?.code).toBe('too_long'))).toBeLessThan(1000)
+  })
+
+  test('all values of a change share what they may cost', () => {
+    const rules = { pattern: '[ab]*a[ab]{990}[cd]|^[ab]*$' }
+    const keys = Array.from({ length: 95 }, (_, n) => `a.b${n}`)
+    const view: ScopeView = new Map(
+      keys.map(key => [
+        key,
+        { definition: { ...definitionWith('string', rules), key }, check: compileRules('string', rules) },
+      ]),
+    )
+    const changes = Object.fromEntries(keys.map(key => [key, letters(1000)]))
+    let errors: FieldError[] = []
+    const took = timed(() => {
+      errors = checkChanges(view, changes, { mayWriteReadonly: false })
+    })
+    expect(took).toBeLessThan(1000)
+    expect(errors).toHaveLength(94)
+    expect(errors[0]).toMatchObject({ path: '/a.b1', code: 'too_long', rule: 'pattern' })
   })
 
   test('the same patterns take RegExp twice as long for each letter', () => {
@@ -305,6 +372,10 @@ describe('unknown, hostile and huge input', async () => {
     ['a text', 'x'],
     ['nothing', undefined],
     ['a thousand keys', Object.fromEntries(Array.from({ length: 1000 }, (_, n) => [`k${n}`, n]))],
+    [
+      'more keys than there can be definitions',
+      { values: Object.fromEntries(Array.from({ length: 1001 }, (_, n) => [`k${n}`, n])) },
+    ],
     ['a text of 90 KB', { 'ui.theme': 'x'.repeat(90_000) }],
     ['a list of 20,000', { 'job.titles': Array(20_000).fill('x') }],
     ['too deep', { 'ui.theme': JSON.parse('['.repeat(40) + ']'.repeat(40)) as unknown }],

@@ -76,14 +76,13 @@ const within = (view: ScopeView, category: string | undefined): Compiled[] =>
 
 function toJson(
   row: ValuesRow | undefined,
-  shown: readonly Compiled[],
+  asked: readonly Compiled[],
   withDefinitions = false,
   options: { hideChange?: boolean } = {},
 ): ValuesJson {
   const own: JsonObject = row?.value_by_key ?? {}
-  const values: [string, Json][] = shown
-    .filter(({ definition }) => !definition.deprecated || Object.hasOwn(own, definition.key))
-    .map(compiled => [compiled.definition.key, effective(own, compiled)])
+  const shown = asked.filter(({ definition }) => !definition.deprecated || Object.hasOwn(own, definition.key))
+  const values: [string, Json][] = shown.map(compiled => [compiled.definition.key, effective(own, compiled)])
   const version = row?.version ?? 0
   return {
     version,

@@ -9,6 +9,9 @@ import { compileRules } from './rules.ts'
 import type { Definition } from './schemas.ts'
 import { types } from './types.ts'
 
+/** In both scopes together. */
+export const maxDefinitions = 1000
+
 /** A definition and its check, compiled once for each version. */
 export type Compiled = { definition: Definition; check: Check }
 
@@ -46,8 +49,7 @@ export function createDefinitions(deps: { store: Store; news: News; clock: Clock
   async function load(db: Db): Promise<Registry> {
     const version = await registryVersion(db)
     if (latest?.version === version && !latest.next) return latest
-    const rows = (await allDefinitions(db)).filter(row => row.removed_at === null)
-    const registry = buildRegistry(version, rows, clock.now(), compileOnce)
+    const registry = buildRegistry(version, await allDefinitions(db), clock.now(), compileOnce)
     latest = registry
     return registry
   }
@@ -98,22 +100,17 @@ function buildRegistry(
   now: Date,
   compile: (definition: Definition) => Compiled,
 ): Registry {
-  const definitions = rows.map(toDefinition)
+  const present = rows.filter(row => row.removed_at === null).map(toDefinition)
   const changing = rows.filter(row => isPending(row, now))
-  const candidates = new Map(changing.map(({ key, pending }) => [key, pending?.candidate ?? null]))
+  const changed = new Set(changing.map(({ key }) => key))
+  const candidates = changing.flatMap(({ pending }) => pending?.candidate ?? [])
   return {
     version,
-    now: viewsOf(definitions, compile),
+    now: viewsOf(present, compile),
     next:
       changing.length === 0
         ? undefined
-        : viewsOf(
-            definitions.flatMap(definition => {
-              const candidate = candidates.get(definition.key)
-              return candidate === undefined ? [definition] : candidate === null ? [] : [candidate]
-            }),
-            compile,
-          ),
+        : viewsOf([...present.filter(({ key }) => !changed.has(key)), ...candidates], compile),
   }
 }
 

@@ -57,13 +57,32 @@ export async function findDefinition(db: Db, key: string): Promise<DefinitionRow
   return row as unknown as DefinitionRow | undefined
 }
 
-/** Inserts a definition, or puts it in the place of one that was removed. */
-export async function putDefinition(trx: Tx, row: Insertable<SettingDefinitionsTable>): Promise<void> {
-  const { key, ...rest } = row
+/** Those whose change is under way at `at`. */
+export async function changingDefinitions(db: Db, at: Date): Promise<DefinitionRow[]> {
+  const rows = await db
+    .selectFrom('setting_definitions')
+    .selectAll()
+    .where('pending', 'is not', null)
+    .where('pending_until', '>', at)
+    .execute()
+  return rows as unknown as DefinitionRow[]
+}
+
+/** Inserts a definition, or puts it in the place of what is there. */
+export async function putDefinition(
+  trx: Tx,
+  row: Definition & Omit<Insertable<SettingDefinitionsTable>, keyof Definition>,
+): Promise<void> {
+  const { key, ...rest } = {
+    ...row,
+    default_value: JSON.stringify(row.default_value),
+    validation_rules: JSON.stringify(row.validation_rules),
+    cross_rules: JSON.stringify(row.cross_rules),
+  }
   await trx
     .insertInto('setting_definitions')
-    .values(row)
-    .onConflict(conflict => conflict.column('key').doUpdateSet({ ...rest, removed_at: null }))
+    .values({ key, ...rest })
+    .onConflict(conflict => conflict.column('key').doUpdateSet(rest))
     .execute()
 }
 

@@ -1,7 +1,7 @@
 import { canonical, type Json } from '../../lib/json.ts'
 import { allOf, type Check, type Finding, finding } from './findings.ts'
 import { compileSchema } from './json-schema.ts'
-import { compilePattern } from './patterns.ts'
+import { checkPattern } from './patterns.ts'
 import type { ValidationRules } from './schemas.ts'
 import type { SettingType } from './setting-types.ts'
 import { comparable, lengthOf, type RuleName, types } from './types.ts'
@@ -55,13 +55,7 @@ const compilers: Compilers = {
     typeof value === 'string' && value.length > most && lengthOf(value) > most
       ? finding('too_long', 'max_length', `Must have at most ${count(most, 'character')}.`, most)
       : undefined,
-  pattern(source) {
-    const pattern = compilePattern(source)
-    return value =>
-      typeof value !== 'string' || pattern.test(value)
-        ? undefined
-        : finding('format', 'pattern', `Must match the pattern ${source}`, source)
-  },
+  pattern: checkPattern,
   min_items: least => value =>
     Array.isArray(value) && value.length < least
       ? finding('too_few', 'min_items', `Must have at least ${count(least, 'item')}.`, least)
@@ -76,8 +70,8 @@ const compilers: Compilers = {
       : undefined,
   schema(schema) {
     const check = compileSchema(schema)
-    return value => {
-      const found = check(value)
+    return (value, effort) => {
+      const found = check(value, effort)
       return found && { ...found, rule: 'schema' }
     }
   },

@@ -1,14 +1,36 @@
-import { setTimeout as sleep } from 'node:timers/promises'
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
 import type { Db } from '../../db/store.ts'
 import { equalJson, type Json } from '../../lib/json.ts'
 import type { ScopeView } from './registry.ts'
-import { type Scope, scanValues } from './repo.ts'
-import type { Definition } from './schemas.ts'
+import { type ScanGroup, type Scope, scanValues } from './repo.ts'
+import type { Definition, DryRun } from './schemas.ts'
 import { breaksRule } from './validate.ts'
 
 /** Users whose stored value of the key breaks a rule, all with the same value. */
-export type InvalidGroup = { value: Json; users: string[]; message: string }
+export type InvalidGroup = {
+  value: Json
+  users: string[]
+  message: string
+  /** Whether the default in its place would break no rule. */
+  defaultFits: boolean
+}
 export type ScanStep = { rows: number; invalid: InvalidGroup[] }
+
+/** How many invalid values there are, with samples. */
+export type Found = { count: number; samples: DryRun['samples'] }
+
+const maxSamples = 10
+
+export const nothingFound = (): Found => ({ count: 0, samples: [] })
+
+export function addTo(found: Found, invalid: readonly InvalidGroup[]): void {
+  for (const { users, value, message } of invalid) {
+    found.count += users.length
+    for (const user_id of users.slice(0, maxSamples - found.samples.length)) {
+      found.samples.push({ user_id, value, message })
+    }
+  }
+}
 
 const firstUser = '00000000-0000-0000-0000-000000000000'
 
@@ -31,14 +53,35 @@ export async function* scanFor(
     const batch = await scanValues(db, { scope, keys, after, size })
     if (batch.last === undefined) return
     after = batch.last
-    const invalid = batch.groups.flatMap(({ values, users }) => {
-      const message = faultOf(view, key, values)
-      return message === undefined ? [] : [{ value: values[key] ?? null, users, message }]
-    })
-    yield { rows: batch.rows, invalid }
+    yield { rows: batch.rows, invalid: await invalidOf(batch.groups, view, key) }
     if (rest > 0) await sleep((performance.now() - began) * rest)
   }
 }
+
+/** Lets others in between, where values take long to check. */
+async function invalidOf(
+  groups: readonly ScanGroup[],
+  view: ScopeView,
+  key: string,
+): Promise<InvalidGroup[]> {
+  const invalid: InvalidGroup[] = []
+  let paused = performance.now()
+  for (const { values, users } of groups) {
+    const message = faultOf(view, key, values)
+    if (message !== undefined) {
+      const { [key]: value = null, ...others } = values
+      invalid.push({ value, users, message, defaultFits: faultOf(view, key, others) === undefined })
+    }
+    if (performance.now() - paused > maxBlocking) {
+      await nextTurn()
+      paused = performance.now()
+    }
+  }
+  return invalid
+}
+
+/** Milliseconds. */
+const maxBlocking = 10
 
 /** Keys that a cross rule ties to this one, in either direction. */
 function partnersOf(view: ScopeView, key: string): string[] {

@@ -27,7 +27,9 @@ const ValidationRulesSchema = Type.Object(
       Type.String({
         minLength: 1,
         maxLength: 500,
-        description: 'RE2 syntax; matches anywhere unless anchored. Matched in linear time whatever it says',
+        description:
+          'RE2 syntax; matches anywhere unless anchored. Matched in linear time whatever it says; a large one ' +
+          'needs a small `max_length`',
       }),
     ),
     min_items: Type.Optional(Type.Integer({ minimum: 0, maximum: 1000 })),
@@ -82,7 +84,7 @@ const editable = {
   deprecated: Type.Boolean({ description: 'Still taken, and shown to those who have set it' }),
 }
 
-const DefinitionKeySchema = Type.String({
+export const DefinitionKeySchema = Type.String({
   pattern: '^[a-z][a-z0-9_]*(\\.[a-z][a-z0-9_]*)*$',
   maxLength: 100,
   description: 'Words of lower case letters, digits and `_`, joined by dots, e.g. `ui.theme`',
@@ -102,6 +104,15 @@ export type Definition = Static<typeof DefinitionSchema>
 
 const optionalFields = Type.Partial(Type.Object(editable)).properties
 
+export const OnInvalidSchema = Type.Unsafe<'reset' | 'keep'>({
+  type: 'string',
+  enum: ['reset', 'keep'],
+  description:
+    'What becomes of stored values that the change makes invalid: `reset` returns them to the default, and is ' +
+    'refused where the default would break a rule between keys; `keep` leaves them until their users change ' +
+    'them. Without it such a change is refused',
+})
+
 export const NewDefinitionSchema = Type.Object(
   {
     key: DefinitionKeySchema,
@@ -110,6 +121,7 @@ export const NewDefinitionSchema = Type.Object(
     category: Type.Optional(editable.category),
     setting_type: editable.setting_type,
     description: editable.description,
+    on_invalid: Type.Optional(OnInvalidSchema),
   },
   {
     $id: 'NewSettingDefinition',
@@ -130,18 +142,15 @@ export const NewDefinitionSchema = Type.Object(
 
 export type NewDefinition = Static<typeof NewDefinitionSchema>
 
-export const OnInvalidSchema = Type.Unsafe<'reset' | 'keep'>({
-  type: 'string',
-  enum: ['reset', 'keep'],
-  description:
-    'What becomes of stored values that the change makes invalid: `reset` returns them to the default, `keep` ' +
-    'leaves them until their users change them. Without it such a change is refused',
-})
-
-/** A change of a definition: what it leaves out stays. */
+/** A change of a definition: what it leaves out stays. What was read can be sent back. */
 export const DefinitionChangeSchema = Type.Object(
   {
     ...optionalFields,
+    key: Type.Optional(Type.String({ maxLength: 100, description: 'The same as in the path' })),
+    scope: Type.Optional(ScopeSchema),
+    version: Type.Optional(
+      Type.Integer({ description: 'The version that was read: 412 where somebody was faster' }),
+    ),
     on_invalid: Type.Optional(OnInvalidSchema),
   },
   { $id: 'SettingDefinitionChange', additionalProperties: false, minProperties: 1 },
@@ -219,6 +228,8 @@ export const ValueChangesSchema = Type.Unsafe<Record<string, Json>>({
   $id: 'SettingValueChanges',
   type: 'object',
   additionalProperties: true,
-  description: '`{key: value, …}` or `{values: {key: value, …}}`; null returns a key to its default',
+  description:
+    '`{key: value, …}` with at most 500 keys, or `{values: {key: value, …}}` with at most 1,000; null returns a ' +
+    'key to its default',
   examples: [{ 'ui.theme': 'dark', 'ui.density': null }],
 })

@@ -71,6 +71,7 @@ export const types: Readonly<Record<SettingType, TypeRules>> = {
     is: value => isText(value) && emailKey(value) !== null,
     takes: 'an e-mail address',
     rules: textRules,
+    limits: { max_length: 254 },
   },
   timezone: {
     is: value => isText(value) && timeZone(value) !== null,

@@ -2,12 +2,15 @@ import type { FieldError } from '../../http/problem-schema.ts'
 import type { Json, JsonObject } from '../../lib/json.ts'
 import { nearest } from '../../lib/nearest.ts'
 import { breaksCrossRule } from './cross-rules.ts'
-import { escapePointer, type Finding, toFieldError } from './findings.ts'
-import type { Compiled, ScopeView } from './registry.ts'
+import { escapePointer, type Finding, newEffort, toFieldError } from './findings.ts'
+import { type Compiled, maxDefinitions, type ScopeView } from './registry.ts'
 
 /** A user's value of a key, or the definition's default where they have none. */
 export const effective = (own: Readonly<JsonObject>, { definition }: Compiled): Json =>
   Object.hasOwn(own, definition.key) ? (own[definition.key] ?? null) : definition.default_value
+
+/** Unknown keys for which a known one is suggested: each is compared with all that there are. */
+const maxGuesses = 3
 
 /**
  * What is wrong with `changes`, each value by itself: unknown keys, keys that only administrators set, and
@@ -18,11 +21,15 @@ export function checkChanges(
   changes: Readonly<JsonObject>,
   options: { mayWriteReadonly: boolean },
 ): FieldError[] {
-  return Object.entries(changes).flatMap(([key, value]) => {
+  const entries = Object.entries(changes)
+  if (entries.length > maxDefinitions) return [tooMany]
+  const effort = newEffort()
+  let guesses = 0
+  return entries.flatMap(([key, value]) => {
     const compiled = view.get(key)
-    if (!compiled) return [unknownKey(view, key)]
+    if (!compiled) return [unknownKey(key, ++guesses <= maxGuesses ? view.keys() : [])]
     if (compiled.definition.is_readonly && !options.mayWriteReadonly) return [readOnly(key)]
-    const found = value === null ? undefined : compiled.check(value)
+    const found = value === null ? undefined : compiled.check(value, effort)
     return found ? [toFieldError(key, found)] : []
   })
 }
@@ -56,8 +63,16 @@ export function breaksRule(
   })
 }
 
-function unknownKey(view: ScopeView, key: string): FieldError {
-  const close = key.length <= 100 ? nearest(key, [...view.keys()]) : undefined
+const tooMany: FieldError = {
+  path: '',
+  code: 'too_many',
+  rule: 'max_keys',
+  expected: maxDefinitions,
+  message: `Must have at most ${maxDefinitions} keys.`,
+}
+
+function unknownKey(key: string, known: Iterable<string>): FieldError {
+  const close = key.length <= 100 ? nearest(key, known) : undefined
   return {
     path: `/${escapePointer(key.slice(0, 100).toWellFormed())}`,
     code: 'unknown_key',

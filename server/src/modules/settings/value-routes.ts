@@ -8,7 +8,7 @@ import type { App } from '../../http/types.ts'
 import type { JsonObject } from '../../lib/json.ts'
 import { originOf } from '../audit/index.ts'
 import { readPublicUser, type UserReader, viewOf } from '../users/index.ts'
-import { etag, ifMatchOf } from './preconditions.ts'
+import { etag, IfMatchHeaders, ifMatchOf, versioned } from './preconditions.ts'
 import type { SettingsReader, ValuesJson, ValuesQuery } from './reading.ts'
 import type { Scope } from './repo.ts'
 import { SettingValuesSchema, ValueChangesSchema } from './schemas.ts'
@@ -26,6 +26,8 @@ const ValuesQuerySchema = Type.Object(
   { additionalProperties: false },
 )
 
+const values = versioned(SettingValuesSchema, 'The values')
+
 const UserIdParams = Type.Object({ id: Type.String({ format: 'uuid' }) }, { additionalProperties: false })
 
 const send = (reply: FastifyReply, { json, version }: ValuesJson): FastifyReply =>
@@ -35,13 +37,20 @@ const send = (reply: FastifyReply, { json, version }: ValuesJson): FastifyReply 
 export function valueRoutes(app: App, deps: Deps): void {
   app.addSchema(SettingValuesSchema)
   app.addSchema(ValueChangesSchema)
-  ownRoutes(app, deps, { scope: 'preference', path: 'preferences', suffix: 'Preferences' })
-  ownRoutes(app, deps, { scope: 'setting', path: 'settings', suffix: 'Settings' })
-  adminRoutes(app, deps)
-  publicPreferencesRoute(app, deps)
+  for (const kind of kinds) {
+    ownRoutes(app, deps, kind)
+    changeOthersRoute(app, deps, kind)
+  }
+  othersSettingsRoute(app, deps)
+  othersPreferencesRoute(app, deps)
 }
 
 type Kind = { scope: Scope; path: string; suffix: string }
+
+const kinds: readonly Kind[] = [
+  { scope: 'preference', path: 'preferences', suffix: 'Preferences' },
+  { scope: 'setting', path: 'settings', suffix: 'Settings' },
+]
 
 async function change(
   deps: Deps,
@@ -63,7 +72,7 @@ function ownRoutes(app: App, deps: Deps, { scope, path, suffix }: Kind): void {
       summary: `Read one’s own ${path}`,
       description: 'The values by key, with defaults for what was never set. `version` is for `If-Match`.',
       querystring: ValuesQuerySchema,
-      response: { 200: ref(SettingValuesSchema) },
+      response: { 200: values },
     },
     handler(request, reply) {
       const { userId } = principalOf(request)
@@ -93,12 +102,12 @@ function ownRoutes(app: App, deps: Deps, { scope, path, suffix }: Kind): void {
       summary: `Change one’s own ${path}`,
       description:
         'Takes `{key: value, …}` or `{values: {key: value, …}}`: all of them, or none and 422 with every bad key. ' +
-        'Keys that are left out stay; null returns one to its default. With `If-Match: "<version>"` the change is ' +
-        'refused with 412 where somebody else was faster.',
+        'Keys that are left out stay; null returns one to its default.',
+      headers: IfMatchHeaders,
       body: ref(ValueChangesSchema),
       response: {
-        200: ref(SettingValuesSchema),
-        ...problemResponses('settings_invalid', 'precondition_failed'),
+        200: values,
+        ...problemResponses('not_found', 'settings_invalid', 'precondition_failed'),
       },
     },
     async handler(request, reply) {
@@ -108,7 +117,7 @@ function ownRoutes(app: App, deps: Deps, { scope, path, suffix }: Kind): void {
   })
 }
 
-function adminRoutes(app: App, deps: Deps): void {
+function othersSettingsRoute(app: App, deps: Deps): void {
   app.route({
     method: 'GET',
     url: '/users/:id/settings',
@@ -120,42 +129,42 @@ function adminRoutes(app: App, deps: Deps): void {
       description: 'As the user sees them.',
       params: UserIdParams,
       querystring: ValuesQuerySchema,
-      response: { 200: ref(SettingValuesSchema), ...problemResponses('not_found') },
+      response: { 200: values, ...problemResponses('not_found') },
     },
     async handler(request, reply) {
       await deps.users.readJson(request.params.id) // 404 where there is no such user
       return send(reply, await deps.reader.read(request.params.id, 'setting', request.query))
     },
   })
+}
 
+function changeOthersRoute(app: App, deps: Deps, { scope, path, suffix }: Kind): void {
   app.route({
     method: 'PUT',
-    url: '/users/:id/settings',
+    url: `/users/:id/${path}`,
     config: { access: { permission: 'settings:manage' } },
     schema: {
-      operationId: 'updateUserSettings',
+      operationId: `updateUser${suffix}`,
       tags: ['settings'],
-      summary: 'Change a user’s settings',
+      summary: `Change a user’s ${path}`,
       description: 'As the user would, and read-only keys as well.',
       params: UserIdParams,
+      headers: IfMatchHeaders,
       body: ref(ValueChangesSchema),
       response: {
-        200: ref(SettingValuesSchema),
+        200: values,
         ...problemResponses('not_found', 'settings_invalid', 'precondition_failed'),
       },
     },
     async handler(request, reply) {
       const user = await deps.users.read(request.params.id)
       if (user.deleted_at !== null) throw new ProblemError('not_found')
-      return send(
-        reply,
-        await change(deps, request, { userId: user.id, scope: 'setting', mayWriteReadonly: true }),
-      )
+      return send(reply, await change(deps, request, { userId: user.id, scope, mayWriteReadonly: true }))
     },
   })
 }
 
-function publicPreferencesRoute(app: App, deps: Deps): void {
+function othersPreferencesRoute(app: App, deps: Deps): void {
   app.route({
     method: 'GET',
     url: '/users/:id/preferences',
@@ -167,7 +176,7 @@ function publicPreferencesRoute(app: App, deps: Deps): void {
       description:
         'All of them for the user themselves and with `users:read`; those that are public for premium users.',
       params: UserIdParams,
-      response: { 200: ref(SettingValuesSchema), ...problemResponses('premium_required', 'not_found') },
+      response: { 200: values, ...problemResponses('premium_required', 'not_found') },
     },
     async handler(request, reply) {
       const { id } = request.params

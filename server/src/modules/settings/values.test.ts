@@ -226,6 +226,45 @@ describe('changing', () => {
     expect((await auditOf(id))[0]).toMatchObject({ actor_id: admin.id })
   })
 
+  test('read-only preferences are set by administrators too', async () => {
+    await define({ key: 'plan.region', scope: 'preference', setting_type: 'string', is_readonly: true })
+    const { id, token } = await roster.signUp()
+    expect((await roster.put(preferences, { 'plan.region': 'eu' }, { token })).status).toBe(422)
+    const url = `/api/v1/users/${id}/preferences`
+    expect((await roster.put(url, { 'plan.region': 'eu' }, { token })).status).toBe(403)
+    const { status, body, headers } = await roster.put(url, { 'plan.region': 'eu' }, { token: admin.token })
+    expect([status, body.version, headers.etag]).toEqual([200, 1, '"1"'])
+    expect((await roster.get(preferences, { token })).body.values['plan.region']).toBe('eu')
+    const late = { token: admin.token, headers: { 'if-match': '"0"' } }
+    expect((await roster.put(url, { 'plan.region': 'us' }, late)).status).toBe(412)
+    const nobody = '019b2f6e-5a3c-7c1e-9d0b-0f4a4f1f2b3c'
+    const missing = await roster.put(`/api/v1/users/${nobody}/preferences`, {}, { token: admin.token })
+    expect(missing.status).toBe(404)
+  })
+
+  test('a number beyond what a double holds is refused, and never becomes null', async () => {
+    await define({ key: 'wild.object', setting_type: 'object' })
+    const { token } = await roster.signUp()
+    const send = (method: 'PUT' | 'POST', url: string, payload: string) =>
+      roster.app.inject({
+        method,
+        url,
+        payload,
+        headers: { authorization: `Bearer ${admin.token}`, 'content-type': 'application/json' },
+      })
+    const value = await send('PUT', settings, '{"wild.object":{"a":1e400}}')
+    expect(value.statusCode).toBe(400)
+    expect(value.json().errors).toMatchObject([{ path: '/wild.object/a', code: 'number_too_large' }])
+    const definition = await send(
+      'POST',
+      '/api/v1/settings/definitions',
+      '{"key":"wild.list","setting_type":"list","description":"x","validation_rules":{"schema":{"items":{"maximum":-1e400}}}}',
+    )
+    expect(definition.statusCode).toBe(400)
+    expect(definition.json().errors[0].path).toBe('/validation_rules/schema/items/maximum')
+    expect((await roster.put(settings, { 'wild.object': { a: 1e308 } }, { token })).status).toBe(200)
+  })
+
   test('deprecated keys are still taken, and shown to those who set them alone', async () => {
     await define({ key: 'old.layout', setting_type: 'string', default_value: 'a' })
     await roster.put('/api/v1/settings/definitions/old.layout', { deprecated: true }, { token: admin.token })
@@ -233,9 +272,12 @@ describe('changing', () => {
     expect(
       (await roster.put(settings, { 'old.layout': 'b' }, { token: own.token })).body.values['old.layout'],
     ).toBe('b')
-    expect((await roster.get(settings, { token: other.token })).body.values).not.toHaveProperty([
-      'old.layout',
-    ])
+    const shownTo = async (token: string) => {
+      const { body } = await roster.get(`${settings}?category=old&include=definitions`, { token })
+      return [Object.keys(body.values), body.definitions.map(({ key }: { key: string }) => key)]
+    }
+    expect(await shownTo(own.token)).toEqual([['old.layout'], ['old.layout']])
+    expect(await shownTo(other.token)).toEqual([[], []])
   })
 
   test('64 KiB in all are kept, and not a byte more', async () => {

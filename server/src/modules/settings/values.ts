@@ -1,3 +1,4 @@
+import { type ConstraintProblems, orConflict } from '../../db/constraints.ts'
 import type { Store, Tx } from '../../db/store.ts'
 import type { FieldError } from '../../http/problem-schema.ts'
 import { ProblemError } from '../../http/problems.ts'
@@ -5,7 +6,7 @@ import type { Clock } from '../../lib/clock.ts'
 import { equalJson, isObject, type Json, type JsonObject } from '../../lib/json.ts'
 import { appendAudit, type Origin } from '../audit/index.ts'
 import { appendEvent } from '../events/index.ts'
-import { applyPrivacy } from './effects.ts'
+import { applyPrivacy, lockForPrivacy } from './effects.ts'
 import type { Definitions, Registry } from './registry.ts'
 import {
   insertValues,
@@ -36,7 +37,7 @@ const maxBytes = 64 * 1024
 /**
  * Changes some of a user's values: all of them, or none. What is the same already is no change; if nothing is
  * left, nothing is written, audited or published.
- * @throws ProblemError settings_invalid that names every bad key, precondition_failed
+ * @throws ProblemError settings_invalid that names every bad key, precondition_failed, not_found
  */
 export async function changeValues(deps: ValuesDeps, origin: Origin, change: ValuesChange): Promise<void> {
   const changes = changesOf(change.body)
@@ -44,6 +45,7 @@ export async function changeValues(deps: ValuesDeps, origin: Origin, change: Val
   refuse(checkAlone(known, changes, change))
   await deps.store.transact(async trx => {
     await shareDefinitions(trx)
+    await lockForPrivacy(trx, change.userId, changes)
     const { row, registry: version } = await lockValues(trx, change.userId, change.scope)
     const registry = version === known.version ? known : await deps.definitions.load(trx)
     if (registry !== known) refuse(checkAlone(registry, changes, change))
@@ -51,6 +53,9 @@ export async function changeValues(deps: ValuesDeps, origin: Origin, change: Val
     await write(deps, trx, origin, change, { registry, row, changes })
   })
 }
+
+/** Erased in this very moment. */
+const userGone: ConstraintProblems = { user_settings_user_id_fkey: 'not_found' }
 
 async function write(
   deps: ValuesDeps,
@@ -67,7 +72,7 @@ async function write(
   checkResult(registry, scope, values, new Set(changed))
   const at = deps.clock.now()
   if (row) await updateValues(trx, { userId, scope, values, at })
-  else if (!(await insertValues(trx, { userId, scope, values, at }))) {
+  else if (!(await orConflict(userGone, () => insertValues(trx, { userId, scope, values, at })))) {
     // Somebody's first values came in between: with a precondition that is a conflict, else this comes second.
     if (change.ifMatch !== undefined) throw new ProblemError('precondition_failed')
     const { row: theirs } = await lockValues(trx, userId, scope)
@@ -112,7 +117,7 @@ export function settingsUpdated(done: {
 }) {
   const shown = done.changed.filter(key => done.registry.now[done.scope].get(key)?.definition.is_public)
   return {
-    type: 'user.settings_updated',
+    type: 'user.settings_updated' as const,
     userId: done.userId,
     data: {
       userId: done.userId,
