@@ -32,6 +32,7 @@ const harmless = new Set([
   'user.subscription_updated',
   'user.mfa_enabled',
   'user.mfa_disabled',
+  'user.passkey_clone_suspected',
 ])
 
 /**

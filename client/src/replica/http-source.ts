@@ -16,10 +16,9 @@ export function httpSource({ url, token }: { url: string; token: TokenSource }):
       const headers = { authorization: `Bearer ${await token(isRefused)}` }
       const reply = await fetch(address, { headers, signal })
       if (reply.ok) return (await reply.json()) as T // the service's documented shape
-      const text = await reply.text()
-      if (reply.status === 410) throw new PositionGone(text)
-      if (reply.status !== 401 || isRefused)
-        throw new Error(`${path} answered ${reply.status}: ${text.slice(0, 300)}`)
+      const detail = await detailOf(reply)
+      if (reply.status === 410) throw new PositionGone(detail)
+      if (reply.status !== 401 || isRefused) throw new Error(`${path} answered ${reply.status}: ${detail}`)
     }
     throw new Error('unreachable')
   }
@@ -34,6 +33,16 @@ export function httpSource({ url, token }: { url: string; token: TokenSource }):
       return get<Snapshot>('/events/snapshot', query, withLimit(undefined, 10_000))
     },
   }
+}
+
+/** What a reply says went wrong: `detail` of its problem details (RFC 9457), else the start of its text. */
+async function detailOf(reply: Response): Promise<string> {
+  const text = await reply.text()
+  try {
+    const { detail } = JSON.parse(text)
+    if (typeof detail === 'string') return detail
+  } catch {}
+  return text.slice(0, 300)
 }
 
 const withLimit = (signal: AbortSignal | undefined, milliseconds: number): AbortSignal =>

@@ -1,4 +1,5 @@
 import { Connection, ConsumerStatus } from 'rabbitmq-client'
+import { createRetryPauses } from './pauses.ts'
 import type { Replica } from './replica.ts'
 import type { RosterEvent } from './types.ts'
 
@@ -30,7 +31,8 @@ const checkEvery = 30_000
 export async function followRabbitMq(replica: Replica, options: RabbitMqOptions): Promise<Follower> {
   const { log = () => undefined } = options
   const held: Held[] = []
-  let isStopped = false
+  const stopping = new AbortController()
+  const { signal } = stopping
   let checkedAt = Number.NEGATIVE_INFINITY
   let wake = () => {}
   const connection = new Connection({ url: options.url, retryLow: 200, retryHigh: 5000 })
@@ -45,8 +47,13 @@ export async function followRabbitMq(replica: Replica, options: RabbitMqOptions)
     },
     message =>
       new Promise(settle => {
-        if (isStopped) return settle(ConsumerStatus.REQUEUE)
-        held.push({ event: message.body, settle })
+        if (signal.aborted) return settle(ConsumerStatus.REQUEUE)
+        const event: unknown = message.body
+        if (!isEvent(event)) {
+          log(`dropped a message that is no event, with the routing key '${message.routingKey}'`)
+          return settle(ConsumerStatus.DROP)
+        }
+        held.push({ event, settle })
         wake()
       }),
   )
@@ -60,15 +67,17 @@ export async function followRabbitMq(replica: Replica, options: RabbitMqOptions)
   /** Applies what is next. Returns whether an event is missing before one that is here. */
   async function applyHeld(): Promise<boolean> {
     const { position, gap } = await replica.apply(held.map(({ event }) => event))
-    for (const { settle } of held.filter(({ event }) => event.sequence <= position))
-      settle(ConsumerStatus.ACK)
-    held.splice(0, held.length, ...held.filter(({ event }) => event.sequence > position))
+    for (const one of held.splice(0)) {
+      if (one.event.sequence <= position) one.settle(ConsumerStatus.ACK)
+      else held.push(one)
+    }
     return gap
   }
 
   async function run(): Promise<void> {
+    const retries = createRetryPauses(signal)
     let gapSince: number | undefined
-    while (!isStopped) {
+    while (!signal.aborted) {
       try {
         const now = performance.now()
         const isStuck = gapSince !== undefined && now - gapSince > gapPatience
@@ -78,11 +87,12 @@ export async function followRabbitMq(replica: Replica, options: RabbitMqOptions)
         }
         const gap = await applyHeld()
         gapSince = gap ? (gapSince ?? now) : undefined
+        retries.reset()
         if (held.length === 0 || gap) await pause(gap ? 100 : 1000)
       } catch (error) {
         checkedAt = Number.NEGATIVE_INFINITY
         log('applying events failed; trying again', error)
-        await pause(1000)
+        await retries.pause()
       }
     }
   }
@@ -101,7 +111,7 @@ export async function followRabbitMq(replica: Replica, options: RabbitMqOptions)
   const running = run()
   return {
     async stop() {
-      isStopped = true
+      stopping.abort()
       wake()
       await running
       // Takes no more, and waits for every message to be settled.
@@ -111,4 +121,16 @@ export async function followRabbitMq(replica: Replica, options: RabbitMqOptions)
       await connection.close()
     },
   }
+}
+
+/** Anybody with rights at the broker may put other things into the queue. */
+function isEvent(body: unknown): body is RosterEvent {
+  if (typeof body !== 'object' || body === null) return false
+  const { sequence, eventType, data } = body as Record<keyof RosterEvent, unknown> // just checked
+  return (
+    Number.isSafeInteger(sequence) &&
+    typeof eventType === 'string' &&
+    typeof data === 'object' &&
+    data !== null
+  )
 }

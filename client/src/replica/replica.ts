@@ -1,4 +1,5 @@
 import { applyEvent, userIdOf } from './apply-event.ts'
+import { createRetryPauses } from './pauses.ts'
 import {
   PositionGone,
   type ReplicaSource,
@@ -85,30 +86,29 @@ export function createReplica({ source, store, log = () => undefined }: ReplicaO
     for (;;) {
       try {
         const after = await position()
-        if (after === undefined) throw new PositionGone('never bootstrapped')
+        if (after === undefined) throw new PositionGone('there was no copy yet')
         const page = await source.events({ after, limit: pageSize })
         const { position: reached } = await apply(page.items)
         if (reached >= page.head) return reached
       } catch (error) {
         if (!(error instanceof PositionGone)) throw error
-        log(`copying all users: ${error.message}`)
         await bootstrap()
+        log(`copied all users: ${error.message}`)
       }
     }
   }
 
   async function follow(signal: AbortSignal): Promise<void> {
-    let pause = 250
+    const retries = createRetryPauses(signal)
     while (!signal.aborted) {
       try {
         const after = await catchUp()
         await source.events({ after, limit: 1, wait: 25, signal })
-        pause = 250
+        retries.reset()
       } catch (error) {
         if (signal.aborted) return
         log('following the feed failed; trying again', error)
-        await new Promise(resolve => setTimeout(resolve, pause))
-        pause = Math.min(pause * 2, 10_000)
+        await retries.pause()
       }
     }
   }

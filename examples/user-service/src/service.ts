@@ -83,28 +83,41 @@ async function follow(replica: Replica, rabbitmqUrl: string | undefined): Promis
 
 type Answer = { status: number; body: unknown }
 
+const usersPath = /^\/users(?:\/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}))?$/i
+const roleName = /^[a-z][a-z0-9_-]*$/
+
 /** `GET /users/{id}` and `GET /users?role=admin`, from the own table. */
-async function answer(pool: pg.Pool, path: string): Promise<Answer> {
-  const { pathname, searchParams } = new URL(path, 'http://localhost')
-  const id = /^\/users\/([0-9a-f-]{36})$/.exec(pathname)?.[1]
+async function answer(pool: pg.Pool, target: string): Promise<Answer> {
+  const [path = '', query] = target.split('?', 2)
+  const asked = usersPath.exec(path)
+  if (!asked) return { status: 404, body: { error: 'no such page' } }
+  const [, id] = asked
   if (id !== undefined) {
     const { rows } = await pool.query('select * from users where id = $1', [id])
     return rows[0] ? { status: 200, body: rows[0] } : { status: 404, body: { error: 'no such user' } }
   }
-  if (pathname === '/users') {
-    const { rows } = await pool.query(
-      'select id, username, email, roles from users where is_active and $1 = any(roles) order by id limit 100',
-      [searchParams.get('role') ?? 'user'],
-    )
-    return { status: 200, body: rows }
-  }
-  return { status: 404, body: { error: 'no such page' } }
+  const role = new URLSearchParams(query).get('role') ?? 'user'
+  if (!roleName.test(role)) return { status: 400, body: { error: 'role takes the name of a role' } }
+  const { rows } = await pool.query(
+    'select id, username, email, roles from users where is_active and $1 = any(roles) order by id limit 100',
+    [role],
+  )
+  return { status: 200, body: rows }
 }
 
 function report(repaired: string[]): void {
   if (repaired.length > 0) log(`repaired ${repaired.length} users`)
 }
 
-function log(message: unknown, error?: unknown): void {
-  console.error('user-service:', message instanceof Error ? message.message : message, error ?? '')
+/** One line: what failed, and why. */
+function log(...parts: unknown[]): void {
+  console.error(['user-service', ...parts.filter(part => part !== undefined).map(describe)].join(': '))
+}
+
+/** `fetch` says why it failed in the cause alone, and the cause may have no message but a code. */
+function describe(part: unknown): string {
+  if (!(part instanceof Error)) return String(part)
+  const { message, cause } = part
+  const text = message || ('code' in part ? String(part.code) : part.name)
+  return cause === undefined ? text : `${text}: ${describe(cause)}`
 }

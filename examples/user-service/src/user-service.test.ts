@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest'
+import { connectBroker } from '../../../server/src/delivery/broker.ts'
 import { createEmptyDatabase } from '../../../server/src/testing/database.ts'
 import { type SignedUp, startTestApp, type TestApp } from '../../../server/src/testing/harness.ts'
 import { listen } from '../../../server/src/testing/http-server.ts'
@@ -31,9 +32,12 @@ afterAll(async () => {
 
 type Copy = { service: UserService; databaseUrl: string; pool: pg.Pool }
 
-async function start(rabbitmqUrl: string | undefined, databaseUrl?: string): Promise<Copy> {
+async function start(
+  rabbitmqUrl: string | undefined,
+  databaseUrl?: string,
+  { email, password }: SignedUp = admin,
+): Promise<Copy> {
   const url = databaseUrl ?? (await newDatabase())
-  const { email, password } = admin
   const service = await startUserService({
     rosterUrl,
     email,
@@ -135,6 +139,77 @@ describe.each([
       await expectInStep(await start(transport(), databaseUrl))
     },
   )
+})
+
+const refusal =
+  /^user-service: .*; trying again: \/events\/snapshot answered 403: This needs the permission events:read\.$/
+
+describe.each([
+  ['the feed', () => undefined],
+  ['RabbitMQ', () => rabbit?.url],
+])('an account without events:read, over %s', (name, transport) => {
+  test.skipIf(name === 'RabbitMQ' && !hasRabbitMq)('is told of in one line, ever more rarely', async () => {
+    const lines: string[] = []
+    const times: number[] = []
+    const said = vi.spyOn(console, 'error').mockImplementation(line => {
+      lines.push(line)
+      times.push(performance.now())
+    })
+    onTestFinished(() => said.mockRestore())
+    await start(transport(), undefined, await roster.signUp())
+    await expect.poll(() => lines.length, { timeout: 10_000 }).toBe(4)
+    expect(new Set(lines)).toEqual(new Set([expect.stringMatching(refusal)]))
+    const [first = 0, second = 0, third = 0] = times.slice(1).map((at, n) => at - (times[n] ?? 0))
+    expect(second).toBeGreaterThan(first)
+    expect(third).toBeGreaterThan(second)
+  })
+})
+
+test.skipIf(!hasRabbitMq)('what is no event is taken out of the queue, and stops nothing', async () => {
+  const dropped: string[] = []
+  const said = vi.spyOn(console, 'error').mockImplementation(line => {
+    if (/dropped a message/.test(line)) dropped.push(line)
+  })
+  const broker = connectBroker({
+    url: rabbit?.url ?? '',
+    onError: () => undefined,
+    onUnroutable: () => undefined,
+  })
+  onTestFinished(async () => {
+    said.mockRestore()
+    await broker.close()
+  })
+  const copy = await start(rabbit?.url)
+  await expectInStep(copy)
+  const foreign = [null, 'hello', 7, [], {}, { hello: 1 }, { sequence: '1', eventType: 'a', data: {} }]
+  for (const body of [...foreign, { sequence: 1e9, eventType: 'user.deleted' }])
+    await broker.publish({
+      id: 'foreign',
+      routingKey: 'user.other',
+      occurredAt: new Date(),
+      body: JSON.stringify(body),
+    })
+  await roster.signUp()
+  await expectInStep(copy)
+  expect(dropped).toHaveLength(foreign.length + 1)
+  const from = performance.now()
+  await copy.service.stop()
+  expect(performance.now() - from).toBeLessThan(3000)
+  await expectInStep(await start(rabbit?.url, copy.databaseUrl))
+  expect(dropped).toHaveLength(foreign.length + 1)
+})
+
+test.each([
+  ['//', 404],
+  ['/users/', 404],
+  [`/users/${'-'.repeat(36)}`, 404],
+  ['/users/%', 404],
+  ['/users?role=%00', 400],
+  ['/users?role=%', 400],
+  ['/users?role=admin', 200],
+])('GET %s is answered with %i', async (path, status) => {
+  const copy = await start(undefined)
+  expect((await fetch(`${copy.service.url}${path}`)).status).toBe(status)
 })
 
 test('a copy ignores what comes again, and fills gaps', async () => {

@@ -89,18 +89,30 @@ describe('calling a webhook', () => {
     expect(inside).toBe(0)
   })
 
-  test('gives up on one that never answers, or drips', async () => {
-    const silent = await receiver(() => undefined)
-    const dripping = await receiver((_request, reply) => {
-      reply.writeHead(200)
+  test('gives up on one that never answers', async () => {
+    const port = await receiver(() => undefined)
+    const result = await caller({ patience: 300 })(message(`http://127.0.0.1:${port}/`))
+    expect(result).toMatchObject({ status: null, error: 'did not answer in time' })
+    expect(result.durationMs).toBeLessThan(1500)
+  })
+
+  test.each([
+    [200, null],
+    [503, 'answered 503'],
+  ])('takes a %i for what it is though its body never ends, and cuts that off', async (status, error) => {
+    const { promise: closed, resolve: close } = Promise.withResolvers<void>()
+    const port = await receiver((_request, reply) => {
+      reply.writeHead(status)
       const timer = setInterval(() => reply.write('.'), 20)
-      reply.on('close', () => clearInterval(timer))
+      reply.on('close', () => {
+        clearInterval(timer)
+        close()
+      })
     })
-    for (const port of [silent, dripping]) {
-      const result = await caller({ patience: 300 })(message(`http://127.0.0.1:${port}/`))
-      expect(result).toMatchObject({ status: null, error: 'did not answer in time' })
-      expect(result.durationMs).toBeLessThan(1500)
-    }
+    const result = await caller({ patience: 300 })(message(`http://127.0.0.1:${port}/`))
+    expect(result).toMatchObject({ status, error })
+    expect(result.durationMs).toBeLessThan(1500)
+    await closed
   })
 
   test('cuts an endless reply off instead of reading it', async () => {

@@ -16,7 +16,8 @@ const replyLimit = 64 * 1024
 
 /**
  * Posts JSON to addresses that others choose, so never into the own network: the name is resolved once, every
- * address checked, and the one that was checked is connected to. Redirects are not followed. No reply is kept.
+ * address checked, and the one that was checked is connected to. Redirects are not followed. No reply is kept:
+ * its status tells how it went, even where the body never ends.
  */
 export function createWebhookCaller(options: {
   /** Networks that are not public but may be called, in CIDR notation. */
@@ -69,14 +70,16 @@ function post(
     })
     outgoing.on('error', reject)
     outgoing.on('response', reply => {
-      const status = reply.statusCode ?? 0
+      const finish = () => resolve(reply.statusCode ?? 0)
+      outgoing.off('error', reject).on('error', finish)
+      // Not cut at once: to a receiver that goes on working it would look like a call that was cancelled.
       let received = 0
       reply.on('data', (chunk: Buffer) => {
         received += chunk.length
         if (received > replyLimit) reply.destroy()
       })
-      reply.on('error', reject)
-      reply.on('close', () => resolve(status))
+      reply.on('error', finish)
+      reply.on('close', finish)
     })
     outgoing.end(body)
   })

@@ -26,6 +26,11 @@ test('an empty database is filled with users of every kind, who can sign in, and
   expect(login.status).toBe(200)
   expect(said.join()).toContain(demoPassword)
 
+  const registered = await roster.sql(
+    `select distinct occurred_at from events where type = 'user.registered'`,
+  )
+  expect(registered).toEqual([{ occurred_at: roster.clock.now() }])
+
   const { id } = await roster.signUp()
   expect(await removeDemoUsers(roster.services)).toBe(300)
   expect(await roster.sql('select id from users')).toEqual([{ id }])
@@ -33,6 +38,11 @@ test('an empty database is filled with users of every kind, who can sign in, and
   expect(gone.status).toBe(401)
   const events = await roster.sql(`select type, count(*)::int as n from events group by type order by type`)
   expect(events).toContainEqual({ type: 'user.erased', n: 300 })
+  const kept = await roster.sql(
+    `select 1 from events where user_id <> $1 and type <> 'user.erased' and data <> jsonb_build_object('userId', user_id)`,
+    [id],
+  )
+  expect(kept).toEqual([])
 })
 
 test('a database that has users is left as it is', async () => {

@@ -53,7 +53,7 @@ export function removeDemoUsers({ store, clock }: Services): Promise<number> {
 function insert(trx: Tx, now: Date, person: DemoPerson, passwordHash: string): Promise<void> {
   const created = addTime(now, -days(person.registered) - hours(person.registered % 24))
   const { registered, lastLogin, logins, emailVerified, state, premium, ...fields } = person
-  return insertDemoUser(trx, {
+  return insertDemoUser(trx, now, {
     ...fields,
     passwordHash,
     created_at: created,

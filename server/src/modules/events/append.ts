@@ -1,11 +1,11 @@
 import type { Tx } from '../../db/store.ts'
 import { uuidv7 } from '../../lib/ids.ts'
+import type { EventType } from './event-types.ts'
 import { insertEvent } from './repo.ts'
 
 /** Something that happened to a user, a session, a role or a definition, as other services are told of it. */
 export type DomainEvent = {
-  /** `resource.past_tense`, e.g. `user.username_updated`. */
-  type: string
+  type: EventType
   /** Whose event it is: events of one user are delivered in order. */
   userId?: string
   /** camelCase keys. Dates as ISO 8601. Never a secret. */

@@ -1,5 +1,19 @@
 import { type Static, Type } from 'typebox'
 
+export const eventExample = {
+  id: '0197c0de-0000-7000-8000-000000000001',
+  sequence: 1234,
+  eventType: 'user.username_updated',
+  occurredAt: '2026-01-31T10:00:00.000Z',
+  data: {
+    userId: '0197c0de-0000-7000-8000-000000000002',
+    email: 'user@example.com',
+    oldUsername: 'old_username',
+    newUsername: 'new_username',
+    updatedAt: '2026-01-31T10:00:00.000Z',
+  },
+}
+
 /** An event as everybody outside sees it: in the feed, from the broker and in webhooks. */
 export const EventSchema = Type.Object(
   {
@@ -16,21 +30,7 @@ export const EventSchema = Type.Object(
   {
     $id: 'Event',
     additionalProperties: false,
-    examples: [
-      {
-        id: '0197c0de-0000-7000-8000-000000000001',
-        sequence: 1234,
-        eventType: 'user.username_updated',
-        occurredAt: '2026-01-31T10:00:00.000Z',
-        data: {
-          userId: '0197c0de-0000-7000-8000-000000000002',
-          email: 'user@example.com',
-          oldUsername: 'old_username',
-          newUsername: 'new_username',
-          updatedAt: '2026-01-31T10:00:00.000Z',
-        },
-      },
-    ],
+    examples: [eventExample],
   },
 )
 
@@ -56,10 +56,3 @@ export const toEvent = (row: OutboxEvent): Event => ({
   occurredAt: row.occurred_at.toISOString(),
   data: row.data,
 })
-
-/** `*`, a type, or all types of a resource: `user.*`. */
-export const eventTypePattern = '^(\\*|[a-z]+(\\.[a-z_]+)*(\\.\\*)?)$'
-
-/** Whether one of the patterns names a type. */
-export const matchesType = (patterns: readonly string[], type: string): boolean =>
-  patterns.some(pattern => (pattern.endsWith('*') ? type.startsWith(pattern.slice(0, -1)) : pattern === type))

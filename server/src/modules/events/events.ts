@@ -1,7 +1,7 @@
 import type { Logger } from 'pino'
 import type { Registry } from 'prom-client'
-import type { Eraser } from '../../db/eraser.ts'
-import type { Store } from '../../db/store.ts'
+import type { ErasedPerson } from '../../db/eraser.ts'
+import type { Store, Tx } from '../../db/store.ts'
 import { connectBroker } from '../../delivery/broker.ts'
 import { createWebhookCaller } from '../../delivery/webhook-caller.ts'
 import type { Job } from '../../jobs/worker.ts'
@@ -74,6 +74,7 @@ export function createEvents(deps: EventsDeps): Events {
       clock,
       retentionDays: config.eventRetentionDays,
       hasBroker: config.rabbitmqUrl !== undefined,
+      metrics,
     }),
     startRelay(url) {
       const publishing = config.rabbitmqUrl === undefined ? undefined : openPublisher(deps, metrics, url)
@@ -115,4 +116,5 @@ function openPublisher({ config, store, clock, log }: EventsDeps, metrics: Event
 }
 
 /** Takes a person out of the events that are still held: what happened stays, without whom it names. */
-export const eraseFromEvents: Eraser = (trx, { userId }) => redactEvents(trx, userId)
+export const eraseFromEvents = (trx: Tx, { userId }: Pick<ErasedPerson, 'userId'>): Promise<void> =>
+  redactEvents(trx, userId)

@@ -1,3 +1,4 @@
+import { addAbortListener } from 'node:events'
 import { Readable } from 'node:stream'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
@@ -8,7 +9,8 @@ import { ProblemError } from '../../http/problems.ts'
 import { problemResponses, ref } from '../../http/schemas.ts'
 import type { App } from '../../http/types.ts'
 import { isUuid } from '../../lib/ids.ts'
-import { EventSchema, eventTypePattern } from './envelope.ts'
+import { EventSchema, eventExample } from './envelope.ts'
+import { eventTypePatterns } from './event-types.ts'
 import type { Feed, FeedQuery } from './feed.ts'
 import { eventLines } from './server-sent-events.ts'
 import { SnapshotSchema, takeSnapshot } from './snapshot.ts'
@@ -19,6 +21,10 @@ const tags = ['events']
 const access = { permission: 'events:read' }
 /** Streams and waiting requests that one process holds open. */
 const mostOpen = 1000
+/** Milliseconds between checks that the token of a stream is still believed. */
+const checkEvery = 1000
+/** Milliseconds that a client has to take the end of a stream. */
+const endPatience = 1000
 
 const FeedPageSchema = Type.Object(
   {
@@ -26,7 +32,11 @@ const FeedPageSchema = Type.Object(
     next_after: Type.Integer({ description: '`after` of the next request' }),
     head: Type.Integer({ description: 'The last number given' }),
   },
-  { $id: 'EventFeed', additionalProperties: false },
+  {
+    $id: 'EventFeed',
+    additionalProperties: false,
+    examples: [{ items: [eventExample], next_after: 1234, head: 1234 }],
+  },
 )
 
 const FeedQuerySchema = Type.Object(
@@ -34,9 +44,16 @@ const FeedQuerySchema = Type.Object(
     after: Type.Optional(
       Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description: 'A sequence' }),
     ),
-    limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 1000, default: 100 })),
+    limit: Type.Optional(
+      Type.Integer({ minimum: 1, maximum: 1000, default: 100, description: 'Not for a stream' }),
+    ),
     wait: Type.Optional(
-      Type.Integer({ minimum: 0, maximum: 30, default: 0, description: 'Seconds to wait for an event' }),
+      Type.Integer({
+        minimum: 0,
+        maximum: 30,
+        default: 0,
+        description: 'Seconds to wait for an event; not for a stream',
+      }),
     ),
     types: Type.Optional(
       Type.String({ maxLength: 1000, description: 'With commas between: `user.*,session.revoked`' }),
@@ -44,6 +61,16 @@ const FeedQuerySchema = Type.Object(
   },
   { additionalProperties: false },
 )
+
+const FeedHeadersSchema = Type.Object({
+  'Last-Event-ID': Type.Optional(
+    Type.String({
+      pattern: '^\\d{1,15}$',
+      description: 'The last `id` of a stream that broke off; goes before `after`',
+      examples: ['1234'],
+    }),
+  ),
+})
 
 /** The replay feed and the snapshot that a replica begins with. */
 export function feedRoutes(app: App, deps: FeedRoutesDeps): void {
@@ -67,17 +94,19 @@ function followRoute(app: App, { feed, authenticate }: FeedRoutesDeps): void {
   }
 
   /** Counts a request that stays open, and gives the signal that ends it. @throws ProblemError service_busy */
-  function enter({ raw }: FastifyRequest): { signal: AbortSignal; leave: () => void } {
+  function enter({ raw }: FastifyRequest): { signal: AbortSignal; end: () => void; leave: () => void } {
     if (open >= mostOpen) throw new ProblemError('service_busy')
     open += 1
     const gone = new AbortController()
-    const hangUp = () => gone.abort()
-    raw.socket.once('close', hangUp)
+    const end = () => gone.abort()
+    raw.socket.once('close', end)
+    if (raw.socket.destroyed) end()
     return {
       signal: AbortSignal.any([closing.signal, gone.signal]),
+      end,
       leave() {
         open -= 1
-        raw.socket.off('close', hangUp)
+        raw.socket.off('close', end)
       },
     }
   }
@@ -103,12 +132,18 @@ function followRoute(app: App, { feed, authenticate }: FeedRoutesDeps): void {
   async function stream(request: FastifyRequest, reply: FastifyReply, query: FeedQuery) {
     // A position that is gone is an error reply, not an empty stream.
     await feed.read(query)
-    const { signal, leave } = enter(request)
-    const lines = eventLines({ feed, query, signal, checkAgain: () => checkAgain(request) })
-    const body = Readable.from(lines)
-    body.once('close', leave)
-    reply.header('x-accel-buffering', 'no')
-    return reply.type('text/event-stream').send(body)
+    const { signal, end, leave } = enter(request)
+    const check = setInterval(() => checkAgain(request).catch(end), checkEvery)
+    reply.raw.once('close', end)
+    addAbortListener(signal, () => {
+      clearInterval(check)
+      leave()
+      // A client that reads has seen the end by then; to one that does not, it can't be sent.
+      setTimeout(() => reply.raw.destroy(), endPatience).unref()
+    })
+    // When the stream ends because the service does, nothing must wait for a connection that is kept open.
+    reply.headers({ 'x-accel-buffering': 'no', connection: 'close' })
+    return reply.type('text/event-stream').send(Readable.from(eventLines({ feed, query, signal })))
   }
 
   app.route({
@@ -125,6 +160,7 @@ function followRoute(app: App, { feed, authenticate }: FeedRoutesDeps): void {
         'server-sent events, for as long as the token is valid; `Last-Event-ID` goes on where a stream broke off. ' +
         'Without either, the feed starts with the oldest event held.',
       querystring: FeedQuerySchema,
+      headers: FeedHeadersSchema,
       response: {
         200: {
           description: 'Events.',
@@ -138,28 +174,25 @@ function followRoute(app: App, { feed, authenticate }: FeedRoutesDeps): void {
     },
     async handler(request, reply) {
       const { limit = 100, wait = 0, types } = request.query
-      const query = { after: await startOf(request), limit, types: readTypes(types) }
+      const last = request.headers['last-event-id']
+      const after = last === undefined ? request.query.after : Number(last)
+      const query = { after: after ?? (await feed.start()), limit, types: readTypes(types) }
       const wantsStream = request.headers.accept?.includes('text/event-stream')
       if (wantsStream) return stream(request, reply, query)
-      return reply.send(await answerLater(request, query, wait))
+      const page = await answerLater(request, query, wait)
+      // A connection that is kept open after its last reply keeps the service from ending.
+      if (closing.signal.aborted) reply.header('connection', 'close')
+      return reply.send(page)
     },
   })
-
-  async function startOf({ query, headers }: FastifyRequest): Promise<number> {
-    // Checked by the schema of the route.
-    const { after } = query as { after?: number }
-    const last = headers['last-event-id']
-    if (typeof last === 'string' && /^\d{1,15}$/.test(last)) return Number(last)
-    return after ?? (await feed.start())
-  }
 }
 
 function readTypes(text: string | undefined): string[] | undefined {
   const types = text?.split(',').map(type => type.trim())
-  if (types?.some(type => !new RegExp(eventTypePattern).test(type))) {
-    const message = 'takes event types and patterns such as `user.*`, with commas between'
+  if (types?.some(type => !eventTypePatterns.includes(type))) {
+    const message = `Takes, with commas between: ${eventTypePatterns.join(', ')}.`
     throw new ProblemError('validation_failed', {
-      errors: [{ path: 'types', code: 'pattern', message }],
+      errors: [{ path: 'types', code: 'not_allowed', message }],
     })
   }
   return types

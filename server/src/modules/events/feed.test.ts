@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { type SignedUp, startTestApp, type TestApp, useTestApp } from '../../testing/harness.ts'
 import { listen } from '../../testing/http-server.ts'
+import type { EventType } from './event-types.ts'
 import { appendEvent } from './index.ts'
 import { sequenceEvents } from './repo.ts'
 
@@ -15,7 +16,7 @@ beforeAll(async () => {
 
 const numberAll = (app: TestApp = roster) => app.resources.store.transact(trx => sequenceEvents(trx, 5000))
 
-const append = (type: string, data: Record<string, unknown> = {}, userId?: string) =>
+const append = (type: EventType, data: Record<string, unknown> = {}, userId?: string) =>
   roster.resources.store.transact(trx =>
     appendEvent(trx, roster.clock.now(), { type, data, ...(userId !== undefined && { userId }) }),
   )
@@ -31,7 +32,7 @@ async function headNow(): Promise<number> {
 describe('numbers', () => {
   test('are given without gaps, in the order of writing', async () => {
     const head = await headNow()
-    for (let n = 1; n <= 5; n++) await append('test.counted', { n })
+    for (let n = 1; n <= 5; n++) await append('user.profile_updated', { n })
     await numberAll()
     const { body } = await read(`after=${head}`)
     expect(body.items.map((event: { sequence: number }) => event.sequence)).toEqual(
@@ -45,20 +46,20 @@ describe('numbers', () => {
     const { promise: mayCommit, resolve: commit } = Promise.withResolvers<void>()
     const { promise: written, resolve: wrote } = Promise.withResolvers<void>()
     const late = roster.resources.store.transact(async trx => {
-      await appendEvent(trx, roster.clock.now(), { type: 'test.late', data: {} })
+      await appendEvent(trx, roster.clock.now(), { type: 'role.created', data: {} })
       wrote()
       await mayCommit
     })
     await written
-    await append('test.early')
+    await append('role.deleted')
     await numberAll()
     const first = await read(`after=${head}`)
     commit()
     await late
     await numberAll()
     const second = await read(`after=${first.body.next_after}`)
-    expect(first.body.items.map((event: { eventType: string }) => event.eventType)).toEqual(['test.early'])
-    expect(second.body.items.map((event: { eventType: string }) => event.eventType)).toEqual(['test.late'])
+    expect(first.body.items.map((event: { eventType: string }) => event.eventType)).toEqual(['role.deleted'])
+    expect(second.body.items.map((event: { eventType: string }) => event.eventType)).toEqual(['role.created'])
   })
 
   test('stay unique and dense while two processes give them and many transactions write', async () => {
@@ -70,7 +71,7 @@ describe('numbers', () => {
     })
     await Promise.all(
       Array.from({ length: 10 }, async () => {
-        for (let n = 0; n < 20; n++) await append('test.crowd')
+        for (let n = 0; n < 20; n++) await append('user.profile_updated')
       }),
     )
     isWriting = false
@@ -124,15 +125,22 @@ describe('the feed', () => {
 
   test('pages, and narrows by types and patterns without losing its place', async () => {
     const head = await headNow()
-    for (const type of ['a.one', 'b.one', 'a.two', 'b.two', 'a.one']) await append(type)
+    await append('role.created')
+    await append('user.deactivated')
+    await append('role.updated')
+    await append('user.restored')
+    await append('role.created')
     await numberAll()
-    const first = await read(`after=${head}&types=a.*&limit=2`)
+    const first = await read(`after=${head}&types=role.*&limit=2`)
     expect(first.body.items.map((event: { eventType: string }) => event.eventType)).toEqual([
-      'a.one',
-      'a.two',
+      'role.created',
+      'role.updated',
     ])
-    const rest = await read(`after=${first.body.next_after}&types=a.one,b.two&limit=10`)
-    expect(rest.body.items.map((event: { eventType: string }) => event.eventType)).toEqual(['b.two', 'a.one'])
+    const rest = await read(`after=${first.body.next_after}&types=role.created,user.restored&limit=10`)
+    expect(rest.body.items.map((event: { eventType: string }) => event.eventType)).toEqual([
+      'user.restored',
+      'role.created',
+    ])
     expect(rest.body.next_after).toBe(rest.body.head)
   })
 
@@ -143,23 +151,30 @@ describe('the feed', () => {
     expect((await roster.get('/api/v1/events/snapshot', { token: person.token })).status).toBe(403)
   })
 
-  test.each(['after=-1', 'after=x', 'limit=0', 'limit=1001', 'wait=31', 'types=Robert%27', 'after=1.5'])(
-    'refuses %s and names it',
-    async query => {
-      const { status, body } = await read(query)
-      expect(status).toBe(400)
-      expect(body.errors[0].path).toContain(query.split('=')[0])
-    },
-  )
+  test.each([
+    'after=-1',
+    'after=x',
+    'limit=0',
+    'limit=1001',
+    'wait=31',
+    'types=Robert%27',
+    'types=role.*,user',
+    'types=',
+    'after=1.5',
+  ])('refuses %s and names it', async query => {
+    const { status, body } = await read(query)
+    expect(status).toBe(400)
+    expect(body.errors[0].path).toContain(query.split('=')[0])
+  })
 
   test('answers a waiting request as soon as there is an event', async () => {
     const head = await headNow()
     const waiting = read(`after=${head}&wait=20`)
     await sleep(150)
-    await append('test.awaited')
+    await append('role.updated')
     await numberAll()
     const { body } = await waiting
-    expect(body.items[0].eventType).toBe('test.awaited')
+    expect(body.items[0].eventType).toBe('role.updated')
   })
 
   test('answers a waiting request with nothing when its time is up', async () => {
@@ -167,6 +182,28 @@ describe('the feed', () => {
     const { status, body } = await read(`after=${head}&wait=1`)
     expect(status).toBe(200)
     expect(body).toEqual({ items: [], next_after: head, head })
+  })
+
+  test('answers whoever waits when the service ends, and keeps no connection', async () => {
+    const second = await startTestApp()
+    const boss = await second.signUpAdmin()
+    await numberAll(second)
+    const { body } = await second.get('/api/v1/events', boss)
+    const agent = new http.Agent({ keepAlive: true })
+    const waiting = http.get({
+      host: '127.0.0.1',
+      port: await listen(second.app),
+      path: `/api/v1/events?after=${body.head}&wait=20`,
+      headers: { authorization: `Bearer ${boss.token}` },
+      agent,
+    })
+    await once(second.app.server, 'request')
+    await sleep(150)
+    const from = performance.now()
+    const [[reply]] = await Promise.all([once(waiting, 'response'), second.stop()])
+    expect(performance.now() - from).toBeLessThan(5000)
+    expect(reply.statusCode).toBe(200)
+    agent.destroy()
   })
 
   test('answers 410 after a place that was never given', async () => {
@@ -182,19 +219,30 @@ describe('the stream', () => {
     const port = await listen(roster.app)
     const reader = await roster.signIn(admin)
     const head = await headNow()
-    await append('test.first', { text: 'line\nbreak' })
-    await append('test.second')
+    await append('role.created', { text: 'line\nbreak' })
+    await append('role.updated')
     await numberAll()
     const stream = await openStream(port, reader.token, String(head + 1))
     expect(stream.contentType).toContain('text/event-stream')
-    await stream.until('test.second')
-    expect(stream.text()).not.toContain('test.first')
-    expect(stream.text()).toContain(`id: ${head + 2}\nevent: test.second\ndata: {"id"`)
-    await append('test.third')
+    await stream.until('role.updated')
+    expect(stream.text()).not.toContain('role.created')
+    expect(stream.text()).toContain(`id: ${head + 2}\nevent: role.updated\ndata: {"id"`)
+    await append('role.deleted')
     await numberAll()
-    await stream.until('test.third')
+    await stream.until('role.deleted')
     await roster.post('/api/v1/auth/logout', undefined, { token: reader.token })
     await stream.ended
+  })
+
+  test('takes a Last-Event-ID that a stream gave, and names it when it is another', async () => {
+    const headers = { accept: 'text/event-stream', 'last-event-id': 'seven' }
+    const { status, body } = await roster.get('/api/v1/events', { token: admin.token, headers })
+    expect(status).toBe(400)
+    expect(body.errors).toMatchObject([{ path: 'last-event-id', code: 'format' }])
+    const openApi = await roster.get('/openapi.json')
+    expect(openApi.body.paths['/api/v1/events'].get.parameters).toContainEqual(
+      expect.objectContaining({ in: 'header', name: 'Last-Event-ID', required: false }),
+    )
   })
 
   test('answers 410, not a stream, after a place that is gone', async () => {

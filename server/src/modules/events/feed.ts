@@ -1,6 +1,7 @@
 import type { Store } from '../../db/store.ts'
 import { ProblemError } from '../../http/problems.ts'
-import { type Event, matchesType, toEvent } from './envelope.ts'
+import { type Event, toEvent } from './envelope.ts'
+import { matchesType } from './event-types.ts'
 import { oldestSequence, readEvents, readOutboxState } from './repo.ts'
 
 export type FeedPage = {

@@ -1,36 +1,44 @@
 import type { Store } from '../../db/store.ts'
 import type { Job } from '../../jobs/worker.ts'
+import { inBatches } from '../../lib/batches.ts'
 import { addTime, type Clock, days } from '../../lib/clock.ts'
+import type { EventMetrics } from './metrics.ts'
 import { deleteOldEvents, deliveredUpTo } from './repo.ts'
-import { deleteOldDeliveries } from './webhooks/repo.ts'
-
-const batchSize = 2000
+import { deleteOldDeliveries, giveUpDeliveries } from './webhooks/repo.ts'
 
 /**
  * Deletes events that have been held for `retentionDays` and that nobody still has to be handed, and the
- * deliveries that ended as long ago.
+ * deliveries that ended as long ago. Gives up deliveries whose time is over.
  */
 export function eventJobs(deps: {
   store: Store
   clock: Clock
   retentionDays: number
   hasBroker: boolean
+  metrics: EventMetrics
 }): Job[] {
-  const { store, clock, retentionDays, hasBroker } = deps
+  const { store, clock, retentionDays, hasBroker, metrics } = deps
   return [
     {
       name: 'events.delete_old',
       schedule: '41 * * * *',
       async run() {
         const before = addTime(clock.now(), -days(retentionDays))
-        await untilLess(batchSize, () => deleteOldDeliveries(store.db, before, batchSize))
+        await inBatches(limit => deleteOldDeliveries(store.db, before, limit))
         const upTo = await deliveredUpTo(store.db, { broker: hasBroker })
-        await untilLess(batchSize, () => deleteOldEvents(store.db, { before, upTo, limit: batchSize }))
+        await inBatches(limit => deleteOldEvents(store.db, { before, upTo, limit }))
+      },
+    },
+    {
+      name: 'events.give_up_deliveries',
+      schedule: '*/5 * * * *',
+      async run() {
+        await inBatches(async limit => {
+          const count = await giveUpDeliveries(store.db, clock.now(), limit)
+          metrics.died('webhook', count)
+          return count
+        })
       },
     },
   ]
-}
-
-async function untilLess(size: number, work: () => Promise<number>): Promise<void> {
-  while ((await work()) >= size) {}
 }

@@ -1,4 +1,5 @@
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client'
+import { shared } from '../../lib/promises.ts'
 
 export type Destination = 'rabbitmq' | 'webhook'
 
@@ -11,8 +12,8 @@ export type EventMetrics = {
   delivered(to: Destination, occurredAt: Date, now: Date): void
   /** One attempt went wrong. */
   failed(to: Destination): void
-  /** A delivery was given up. */
-  died(to: Destination): void
+  /** Deliveries were given up. */
+  died(to: Destination, count: number): void
   /** No queue was bound for an event's type. */
   unroutable(): void
   /** Called at each scrape. */
@@ -39,7 +40,7 @@ export function createEventMetrics(registry: Registry): EventMetrics {
     buckets: [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60, 600],
     registers,
   })
-  const backlogs = new Map<Destination, () => Promise<Backlog>>()
+  const backlogs = new Map<Destination, () => Promise<Backlog | undefined>>()
   watchBacklogs(registry, backlogs)
   return {
     recorded: type => recorded.inc({ type }),
@@ -48,13 +49,21 @@ export function createEventMetrics(registry: Registry): EventMetrics {
       lag.observe({ to }, Math.max(0, now.getTime() - occurredAt.getTime()) / 1000)
     },
     failed: to => failed.inc({ to }),
-    died: to => died.inc({ to }),
+    died: (to, count) => died.inc({ to }, count),
     unroutable: () => unroutable.inc(),
-    watch: (to, read) => void backlogs.set(to, read),
+    // Two gauges, one query. Where the database does not answer, the other metrics still do.
+    watch: (to, read) =>
+      void backlogs.set(
+        to,
+        shared(() => read().catch(() => undefined)),
+      ),
   }
 }
 
-function watchBacklogs(registry: Registry, backlogs: Map<Destination, () => Promise<Backlog>>): void {
+function watchBacklogs(
+  registry: Registry,
+  backlogs: ReadonlyMap<Destination, () => Promise<Backlog | undefined>>,
+): void {
   const gauge = (name: string, help: string, pick: (backlog: Backlog) => number) =>
     new Gauge({
       name,
@@ -65,8 +74,7 @@ function watchBacklogs(registry: Registry, backlogs: Map<Destination, () => Prom
       aggregator: 'max',
       async collect() {
         for (const [to, read] of backlogs) {
-          // Where the database does not answer, the other metrics still do.
-          const backlog = await read().catch(() => undefined)
+          const backlog = await read()
           if (backlog) this.set({ to }, pick(backlog))
         }
       },

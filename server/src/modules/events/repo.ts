@@ -115,14 +115,15 @@ export async function deleteOldEvents(
   return Number(numAffectedRows ?? 0)
 }
 
-/** The lowest number that the broker or a webhook endpoint still has to be handed, less one. */
+/** The lowest number that the broker or an active webhook endpoint still has to be handed, less one. */
 export async function deliveredUpTo(db: Db, { broker }: { broker: boolean }): Promise<number> {
   const { rows } = await sql<{ up_to: string }>`
     select least(
       (select sequence from event_head),
       (select min(published) from event_partitions where ${broker}),
       (select min(fanned_out) from webhook_endpoints where is_active),
-      (select min(sequence) - 1 from webhook_deliveries where state = 'pending')
+      (select min(d.sequence) - 1 from webhook_deliveries d join webhook_endpoints e on e.id = d.endpoint_id
+        where d.state = 'pending' and e.is_active)
     ) as up_to`.execute(db)
   return Number(rows[0]?.up_to ?? 0)
 }

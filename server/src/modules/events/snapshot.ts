@@ -3,6 +3,27 @@ import type { Db } from '../../db/store.ts'
 import { nullable } from '../../http/schemas.ts'
 import { readSnapshot, type SnapshotRow } from './repo.ts'
 
+const userExample = {
+  id: '0197c0de-0000-7000-8000-000000000002',
+  username: 'new_username',
+  email: 'user@example.com',
+  email_verified: true,
+  phone_number: null,
+  phone_verified: false,
+  full_name: 'Test User',
+  first_name: null,
+  last_name: null,
+  roles: ['user'],
+  is_active: true,
+  current_title: 'Engineer',
+  location: null,
+  avatar_url: null,
+  locale: 'en',
+  timezone: 'Europe/Vienna',
+  created_at: '2026-01-31T10:00:00.000Z',
+  deleted_at: null,
+}
+
 /** What events tell of a user, all of it at once: the record that a replica keeps. */
 const SnapshotUserSchema = Type.Object(
   {
@@ -36,7 +57,12 @@ export const SnapshotSchema = Type.Object(
       Type.String({ format: 'uuid', description: '`after` of the next page; null at the end' }),
     ),
   },
-  { $id: 'UserSnapshot', additionalProperties: false },
+  {
+    $id: 'UserSnapshot',
+    additionalProperties: false,
+    description: 'A page of the users, and where their events begin.',
+    examples: [{ sequence: 1234, items: [userExample], next_after: null }],
+  },
 )
 
 export type Snapshot = Static<typeof SnapshotSchema>

@@ -1,22 +1,26 @@
 import type { Tx } from '../../db/store.ts'
 import { uuidv7 } from '../../lib/ids.ts'
 import { emailKey, usernameKey } from '../../lib/text.ts'
-import { appendEvent } from '../events/index.ts'
+import { appendEvent, eraseFromEvents } from '../events/index.ts'
 import { type ActivityRow, deleteDemoRows, insertUser, type NewUserRow, updateActivity } from './repo.ts'
 
 type DemoUser = Omit<NewUserRow, 'id' | 'username_key' | 'email_key' | 'is_demo'> &
   Pick<ActivityRow, 'login_count' | 'last_login_at'> & { passwordHash: string }
 
-/** Inserts a user who is marked as demo, with the event by which other services learn of every user. */
+/**
+ * Inserts a user who is marked as demo, with the event by which other services learn of every user: it happens
+ * at `at`, however long ago the user is said to have registered.
+ */
 export async function insertDemoUser(
   trx: Tx,
+  at: Date,
   { passwordHash, login_count = 0, last_login_at = null, ...user }: DemoUser,
 ): Promise<void> {
   const id = uuidv7(user.created_at)
   const keys = { username_key: usernameKey(user.username), email_key: emailKey(user.email) ?? '' }
   await insertUser(trx, { ...user, ...keys, id, is_demo: true }, { password_hash: passwordHash })
   await updateActivity(trx, id, { login_count, last_login_at, last_activity_at: last_login_at })
-  await appendEvent(trx, user.created_at, {
+  await appendEvent(trx, at, {
     type: 'user.registered',
     userId: id,
     data: {
@@ -31,10 +35,11 @@ export async function insertDemoUser(
   })
 }
 
-/** Deletes every demo user, with an event for each. Returns their ids. */
+/** Deletes every demo user, also from the events that are still held, with an event for each. Returns their ids. */
 export async function deleteDemoUsers(trx: Tx, at: Date): Promise<string[]> {
   const ids = await deleteDemoRows(trx)
   for (const userId of ids) {
+    await eraseFromEvents(trx, { userId })
     await appendEvent(trx, at, { type: 'user.erased', userId, data: { userId, erasedAt: at.toISOString() } })
   }
   return ids

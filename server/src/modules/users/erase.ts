@@ -20,8 +20,9 @@ export async function eraseUser(
   user: LockedUser,
 ): Promise<void> {
   const person: ErasedPerson = { userId: user.id, email: user.email, phoneNumber: user.phone_number }
-  for (const erase of erasers) await erase(trx, person)
+  // First: it waits for every transaction that holds a row of the user, and what those wrote is then erased too.
   await deleteUser(trx, user.id)
+  for (const erase of erasers) await erase(trx, person)
   await appendAudit(trx, at, origin, { action: 'user.erased', subject: { type: 'user', id: user.id } })
   await appendEvent(trx, at, {
     type: 'user.erased',

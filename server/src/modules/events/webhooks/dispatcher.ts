@@ -1,10 +1,12 @@
 import type { Logger } from 'pino'
-import type { Store } from '../../../db/store.ts'
+import type { Store, Tx } from '../../../db/store.ts'
 import type { WebhookCaller, WebhookResult } from '../../../delivery/webhook-caller.ts'
 import { addTime, type Clock, days, hours, minutes, seconds } from '../../../lib/clock.ts'
 import { uuidv7 } from '../../../lib/ids.ts'
 import { createLoop, type Loop } from '../../../lib/loop.ts'
-import { matchesType, toEvent } from '../envelope.ts'
+import { appendAudit } from '../../audit/index.ts'
+import { toEvent } from '../envelope.ts'
+import { matchesType } from '../event-types.ts'
 import type { EventMetrics } from '../metrics.ts'
 import { readEvents, readOutboxState } from '../repo.ts'
 import * as repo from './repo.ts'
@@ -19,7 +21,7 @@ export type DispatcherDeps = {
   secretsKey: Buffer
 }
 
-/** Milliseconds until a delivery is given up, from its event on. */
+/** Milliseconds from when a delivery is first due until it is given up. */
 export const giveUpAfter = days(3)
 /** Pauses after the first, second … failed attempt; those of Standard Webhooks. */
 const pauses = [
@@ -37,7 +39,7 @@ const pauses = [
 const failing = 5
 const longestEndpointPause = hours(1)
 /** Longer than any call takes: what a killed process had under way comes due again after it. */
-const lease = seconds(20)
+export const lease = seconds(20)
 const mostAtOnce = 50
 const mostPerEndpoint = 10
 const batchSize = 1000
@@ -103,12 +105,7 @@ async function fanOut({ store, clock }: DispatcherDeps): Promise<boolean> {
   return cut.includes(true)
 }
 
-async function fanOutTo(
-  trx: Parameters<Parameters<Store['transact']>[0]>[0],
-  now: Date,
-  endpointId: string,
-  head: number,
-): Promise<boolean> {
+async function fanOutTo(trx: Tx, now: Date, endpointId: string, head: number): Promise<boolean> {
   const endpoint = await repo.lockLagging(trx, endpointId)
   if (!endpoint) return false
   const after = Number(endpoint.fanned_out)
@@ -146,21 +143,16 @@ async function deliver(deps: DispatcherDeps, delivery: repo.ClaimedDelivery): Pr
     last_error: result.error,
     last_duration_ms: result.durationMs,
   }
-  if (result.error === null) {
-    const done = { ...outcome, state: 'delivered', next_attempt_at: null, finished_at: now } as const
-    if (!(await repo.finishAttempt(store.db, delivery, done))) return
-    if (delivery.occurred_at) metrics.delivered('webhook', delivery.occurred_at, now)
-    await repo.noteSuccess(store.db, delivery.endpoint_id)
+  if (result.error !== null) {
+    metrics.failed('webhook')
+    const isDead = await store.transact(trx => noteFailure(trx, now, delivery, outcome))
+    if (isDead) metrics.died('webhook', 1)
     return
   }
-  metrics.failed('webhook')
-  const next = nextAttempt(delivery, result, now)
-  const changes = next
-    ? { ...outcome, next_attempt_at: next }
-    : ({ ...outcome, state: 'dead', next_attempt_at: null, finished_at: now } as const)
-  if (!(await repo.finishAttempt(store.db, delivery, changes))) return
-  if (!next) metrics.died('webhook')
-  await slowDown(store, delivery.endpoint_id, result, now)
+  const done = { ...outcome, state: 'delivered', next_attempt_at: null, finished_at: now } as const
+  if (!(await repo.finishAttempt(store.db, delivery, done))) return
+  if (delivery.occurred_at) metrics.delivered('webhook', delivery.occurred_at, now)
+  await repo.noteSuccess(store.db, delivery)
 }
 
 async function send(
@@ -179,22 +171,71 @@ async function send(
   return call({ url: delivery.url, headers, body })
 }
 
+type Outcome = Pick<repo.DeliveryRow, 'last_status' | 'last_error' | 'last_duration_ms'>
+
+/**
+ * Notes a failed attempt with what it means for its endpoint. What the old address of an endpoint answered
+ * means nothing for the new one, which is called at once. Returns whether the delivery is given up.
+ */
+async function noteFailure(
+  trx: Tx,
+  now: Date,
+  delivery: repo.ClaimedDelivery,
+  outcome: Outcome,
+): Promise<boolean> {
+  const endpoint = await repo.lockEndpoint(trx, delivery.endpoint_id)
+  if (!endpoint) return false
+  const hasMoved = endpoint.url !== delivery.url
+  const next = hasMoved ? now : nextAttempt(delivery, outcome, now)
+  const changes = next
+    ? { ...outcome, next_attempt_at: next }
+    : ({ ...outcome, state: 'dead', next_attempt_at: null, finished_at: now } as const)
+  if (!(await repo.finishAttempt(trx, delivery, changes))) return false
+  if (!hasMoved) await slowDown(trx, now, endpoint, delivery, outcome)
+  return !next
+}
+
 /** When to try again; undefined where it is given up: too late, gone for good (410), or nothing to send. */
-function nextAttempt(delivery: repo.ClaimedDelivery, result: WebhookResult, now: Date): Date | undefined {
-  if (result.status === 410 || !delivery.data || now >= delivery.give_up_at) return undefined
+function nextAttempt(delivery: repo.ClaimedDelivery, { last_status }: Outcome, now: Date): Date | undefined {
+  if (last_status === 410 || !delivery.data || now >= delivery.give_up_at) return undefined
   const pause = pauses[delivery.attempts] ?? pauses.at(-1) ?? 0
   const next = now.getTime() + pause * (0.9 + Math.random() * 0.2)
   return new Date(Math.min(next, delivery.give_up_at.getTime()))
 }
 
-async function slowDown(store: Store, endpointId: string, result: WebhookResult, now: Date): Promise<void> {
-  if (result.status === 410) {
-    // "Gone": whoever runs the endpoint wants no more (Standard Webhooks).
-    await store.transact(trx => repo.updateEndpoint(trx, endpointId, { is_active: false }))
-    return
-  }
-  const failures = await repo.noteFailure(store.db, endpointId)
-  if (failures < failing) return
+/** Of attempts that were under way side by side one failure counts: an outage is one, however many it met. */
+async function slowDown(
+  trx: Tx,
+  now: Date,
+  endpoint: repo.EndpointRow,
+  delivery: repo.ClaimedDelivery,
+  { last_status }: Outcome,
+): Promise<void> {
+  if (last_status === 410) return switchOff(trx, now, endpoint)
+  if (endpoint.failures !== delivery.failures) return
+  // Nothing was called where there was nothing to send.
+  const failures = delivery.failures + (delivery.data ? 1 : 0)
   const pause = Math.min(pauses[failures - failing] ?? longestEndpointPause, longestEndpointPause)
-  await repo.pauseEndpoint(store.db, endpointId, addTime(now, pause))
+  const isPaused = failures >= failing && delivery.data
+  await repo.updateEndpoint(trx, endpoint.id, {
+    failures,
+    paused_until: isPaused ? addTime(now, pause) : null,
+  })
+}
+
+/** "Gone": whoever runs the endpoint wants no more (Standard Webhooks). */
+async function switchOff(trx: Tx, now: Date, { id, is_active }: repo.EndpointRow): Promise<void> {
+  if (!is_active) return
+  await repo.updateEndpoint(trx, id, { is_active: false, updated_at: now })
+  await appendAudit(
+    trx,
+    now,
+    { actorType: 'system' },
+    {
+      action: 'webhook.switched_off',
+      subject: { type: 'webhook', id },
+      changedFields: ['is_active'],
+      details: { status: 410 },
+    },
+  )
 }

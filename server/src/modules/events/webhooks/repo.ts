@@ -85,6 +85,8 @@ export type ClaimedDelivery = {
   /** The claim: it holds for as long as this stands in the row. */
   next_attempt_at: Date
   give_up_at: Date
+  /** Failures of the endpoint in a row, at the claim. */
+  failures: number
   url: string
   secret_sealed: Buffer
   previous_secret_sealed: Buffer | null
@@ -111,10 +113,21 @@ export type Claim = {
 /**
  * Takes deliveries that are due, skipping those of which another process holds the row. Of one user only the
  * oldest pending delivery of an endpoint can be taken: the order of their events is kept across retries.
+ *
+ * An endpoint that is failing gives one, and is paused for the time of its attempt, so that no process takes
+ * another beside it.
  */
 export async function claimDeliveries(db: Db, claim: Claim): Promise<ClaimedDelivery[]> {
+  const isOpen = sql`e.is_active and (e.paused_until is null or e.paused_until <= ${claim.now})`
   const { rows } = await sql<ClaimedDelivery>`
-    with due as (
+    with failing as (
+      select e.id from webhook_endpoints e
+      where ${isOpen} and e.failures >= ${claim.failing} and exists (
+        select from webhook_deliveries d
+        where d.endpoint_id = e.id and d.state = 'pending' and d.next_attempt_at <= ${claim.now}
+      )
+      for update skip locked
+    ), due as (
       select d.id from webhook_endpoints e cross join lateral (
         select d.id from webhook_deliveries d
         where d.endpoint_id = e.id and d.state = 'pending' and d.next_attempt_at <= ${claim.now}
@@ -127,16 +140,20 @@ export async function claimDeliveries(db: Db, claim: Claim): Promise<ClaimedDeli
         limit case when e.failures >= ${claim.failing} then 1 else ${claim.perEndpoint} end
         for update of d skip locked
       ) d
-      where e.is_active and (e.paused_until is null or e.paused_until <= ${claim.now})
-        and e.id <> all(${claim.except}::uuid[])
+      where ${isOpen} and e.id <> all(${claim.except}::uuid[])
+        and (e.failures < ${claim.failing} or e.id in (select id from failing))
       limit ${claim.limit}
     ), taken as (
       update webhook_deliveries d set next_attempt_at = ${claim.leaseUntil}
       from due where d.id = due.id
       returning d.*
+    ), paused as (
+      update webhook_endpoints e set paused_until = ${claim.leaseUntil}
+      from failing where e.id = failing.id and e.id in (select endpoint_id from taken)
     )
-    select t.id, t.endpoint_id, t.attempts, t.next_attempt_at, t.give_up_at, e.url, e.secret_sealed, e.previous_secret_sealed,
-      e.previous_secret_expires_at, t.event_id, t.sequence, t.event_type as type, v.occurred_at, v.data
+    select t.id, t.endpoint_id, t.attempts, t.next_attempt_at, t.give_up_at, e.failures, e.url, e.secret_sealed,
+      e.previous_secret_sealed, e.previous_secret_expires_at, t.event_id, t.sequence, t.event_type as type,
+      v.occurred_at, v.data
     from taken t join webhook_endpoints e on e.id = t.endpoint_id left join events v on v.id = t.event_id
     order by t.sequence`.execute(db)
   return rows
@@ -161,27 +178,62 @@ export async function finishAttempt(
   return numUpdatedRows === 1n
 }
 
-export async function noteSuccess(db: Db, endpointId: string): Promise<void> {
+/** An address that answers well has no failures, unless it is no longer that of the endpoint. */
+export async function noteSuccess(
+  db: Db,
+  { endpoint_id, url }: Pick<ClaimedDelivery, 'endpoint_id' | 'url'>,
+): Promise<void> {
   await sql`
     update webhook_endpoints set failures = 0, paused_until = null
-    where id = ${endpointId} and failures > 0`.execute(db)
+    where id = ${endpoint_id} and url = ${url} and failures > 0`.execute(db)
 }
 
-/** Counts a failure. Returns how many there are in a row. */
-export async function noteFailure(db: Db, endpointId: string): Promise<number> {
-  const { rows } = await sql<{ failures: number }>`
-    update webhook_endpoints set failures = failures + 1 where id = ${endpointId} returning failures`.execute(
-    db,
-  )
-  return rows[0]?.failures ?? 0
+/**
+ * Gives up deliveries whose time is over, at most `limit`, whether their endpoint can be called or not; but none
+ * of which an attempt is under way. Returns how many.
+ */
+export async function giveUpDeliveries(db: Db, now: Date, limit: number): Promise<number> {
+  // An attempt is due no later than `give_up_at`: one that is ahead of now is the end of a lease.
+  const { numAffectedRows } = await sql`
+    update webhook_deliveries set state = 'dead', next_attempt_at = null, finished_at = ${now},
+      last_error = coalesce(last_error, 'no attempt was made in time')
+    where id in (
+      select id from webhook_deliveries
+      where state = 'pending' and give_up_at < ${now} and next_attempt_at <= ${now}
+      limit ${limit} for update skip locked
+    )`.execute(db)
+  return Number(numAffectedRows ?? 0)
 }
 
-export async function pauseEndpoint(db: Db, endpointId: string, until: Date): Promise<void> {
-  await db
-    .updateTable('webhook_endpoints')
-    .set({ paused_until: until })
-    .where('id', '=', endpointId)
-    .where('failures', '>', 0)
+/** Makes what is pending due, and forgets earlier attempts; one that is under way loses its claim. */
+export async function restartDeliveries(trx: Tx, endpointId: string, now: Date): Promise<void> {
+  await trx
+    .updateTable('webhook_deliveries')
+    .set({ attempts: 0, next_attempt_at: now })
+    .where('endpoint_id', '=', endpointId)
+    .where('state', '=', 'pending')
+    .where('next_attempt_at', '>', now)
+    .execute()
+}
+
+/** The types of which deliveries are pending. */
+export async function listPendingTypes(trx: Tx, endpointId: string): Promise<string[]> {
+  const rows = await trx
+    .selectFrom('webhook_deliveries')
+    .select('event_type')
+    .distinct()
+    .where('endpoint_id', '=', endpointId)
+    .where('state', '=', 'pending')
+    .execute()
+  return rows.map(row => row.event_type)
+}
+
+export async function deletePending(trx: Tx, endpointId: string, types: readonly string[]): Promise<void> {
+  await trx
+    .deleteFrom('webhook_deliveries')
+    .where('endpoint_id', '=', endpointId)
+    .where('state', '=', 'pending')
+    .where('event_type', 'in', types)
     .execute()
 }
 
@@ -205,35 +257,46 @@ export async function listDeliveries(db: Db, filter: DeliveryFilter): Promise<De
   return query.execute()
 }
 
-/** Makes finished deliveries due again: one, or all that were given up. Returns how many. */
-export async function renewDeliveries(
+/** Makes a delivery due again, and sooner the earlier ones of the same user; not what is due before `soon`. */
+export async function renewDelivery(
   trx: Tx,
-  target: { endpointId: string; deliveryId?: string },
-  { now, giveUpAt }: { now: Date; giveUpAt: Date },
-): Promise<number> {
-  let query = trx
-    .updateTable('webhook_deliveries')
-    .set({ state: 'pending', attempts: 0, next_attempt_at: now, give_up_at: giveUpAt, finished_at: null })
-    .where('endpoint_id', '=', target.endpointId)
-    .where(({ exists, selectFrom }) =>
-      exists(
-        selectFrom('events').whereRef('events.id', '=', 'webhook_deliveries.event_id').select('events.id'),
-      ),
-    )
-  query = target.deliveryId
-    ? query.where('id', '=', target.deliveryId).where('state', '<>', 'pending')
-    : query.where('state', '=', 'dead')
-  const { numUpdatedRows } = await query.executeTakeFirst()
-  return Number(numUpdatedRows)
+  { id, endpoint_id, user_id, sequence }: DeliveryRow,
+  { now, soon, giveUpAt }: { now: Date; soon: Date; giveUpAt: Date },
+): Promise<void> {
+  await sql`
+    update webhook_deliveries
+    set state = 'pending', attempts = 0, next_attempt_at = ${now}, give_up_at = ${giveUpAt}, finished_at = null
+    where id = ${id} and (state <> 'pending' or next_attempt_at > ${soon})`.execute(trx)
+  await sql`
+    update webhook_deliveries set next_attempt_at = ${now}
+    where endpoint_id = ${endpoint_id} and user_id = ${user_id} and sequence < ${sequence}
+      and state = 'pending' and next_attempt_at > ${soon}`.execute(trx)
 }
 
-export async function findDelivery(db: Db, endpointId: string, id: string): Promise<DeliveryRow | undefined> {
-  return db
-    .selectFrom('webhook_deliveries')
-    .selectAll()
-    .where('id', '=', id)
-    .where('endpoint_id', '=', endpointId)
-    .executeTakeFirst()
+/** Makes all deliveries due again that were given up and whose events are still held. Returns how many. */
+export async function renewDead(
+  trx: Tx,
+  endpointId: string,
+  { now, giveUpAt }: { now: Date; giveUpAt: Date },
+): Promise<number> {
+  const { numAffectedRows } = await sql`
+    update webhook_deliveries d
+    set state = 'pending', attempts = 0, next_attempt_at = ${now}, give_up_at = ${giveUpAt}, finished_at = null
+    where endpoint_id = ${endpointId} and state = 'dead'
+      and exists (select from events where events.id = d.event_id)`.execute(trx)
+  return Number(numAffectedRows ?? 0)
+}
+
+/** A delivery, and whether its event is still held. */
+export async function findDelivery(
+  db: Db,
+  endpointId: string,
+  id: string,
+): Promise<(DeliveryRow & { is_held: boolean }) | undefined> {
+  const { rows } = await sql<DeliveryRow & { is_held: boolean }>`
+    select *, exists (select from events where events.id = d.event_id) as is_held
+    from webhook_deliveries d where id = ${id} and endpoint_id = ${endpointId}`.execute(db)
+  return rows[0]
 }
 
 /** Deletes up to `limit` deliveries that ended before `before`. Returns how many. */
@@ -245,10 +308,12 @@ export async function deleteOldDeliveries(db: Db, before: Date, limit: number): 
   return Number(numAffectedRows ?? 0)
 }
 
+/** What active endpoints still have to be handed. */
 export async function readBacklog(db: Db, now: Date): Promise<{ waiting: number; oldestSeconds: number }> {
   const { rows } = await sql<{ waiting: number; oldest: Date | null }>`
-    select count(*)::int as waiting, min(created_at) as oldest
-    from webhook_deliveries where state = 'pending'`.execute(db)
+    select count(*)::int as waiting, min(d.created_at) as oldest
+    from webhook_deliveries d join webhook_endpoints e on e.id = d.endpoint_id
+    where d.state = 'pending' and e.is_active`.execute(db)
   const [row] = rows
   const oldest = row?.oldest ? (now.getTime() - row.oldest.getTime()) / 1000 : 0
   return { waiting: row?.waiting ?? 0, oldestSeconds: Math.max(0, oldest) }

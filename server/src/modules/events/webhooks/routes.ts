@@ -98,7 +98,9 @@ function endpointRoutes(app: App, webhooks: Webhooks): void {
       summary: 'Change a webhook endpoint',
       description:
         'Takes any of the fields. One that is switched off keeps its place and goes on from there when it is ' +
-        'switched on, as far as the events are still held.',
+        'switched on, as far as the events are still held; what was pending is due at once, unless it was given ' +
+        'up meanwhile. With a new `url` what is pending is due there at once, and earlier failures do not count. ' +
+        'What waits of types that are no longer among `event_types` is dropped.',
       params: EndpointId,
       body: ref(EndpointChangesSchema),
       response: { 200: ref(EndpointSchema), ...notFound },
@@ -166,7 +168,7 @@ function deliveryRoutes(app: App, webhooks: Webhooks): void {
       operationId: 'listWebhookDeliveries',
       tags,
       summary: 'Read the delivery log',
-      description: 'Newest first. `dead`: given up after three days.',
+      description: 'Newest first. `dead`: given up after three days, or for a reply of 410.',
       params: EndpointId,
       querystring: Type.Object(
         {
@@ -194,14 +196,17 @@ function deliveryRoutes(app: App, webhooks: Webhooks): void {
       operationId: 'redeliverWebhook',
       tags,
       summary: 'Send a message again',
-      description: 'One that was delivered or given up. It keeps its id, by which a receiver knows it.',
+      description:
+        'Whether it was delivered, given up or waits for its next attempt: it is due at once, after those of the ' +
+        'same user that it waits for. It keeps its id, by which a receiver knows it. Refused where the endpoint is ' +
+        'switched off or the event is no longer held.',
       params: Type.Object({ id: Id, delivery_id: Id }, { additionalProperties: false }),
       response: { 202: ref(RedeliveredSchema), ...problemResponses('not_found', 'conflict') },
     },
     async handler(request, reply) {
       const { id, delivery_id } = request.params
-      const redelivered = await webhooks.redeliver(originOf(request), id, delivery_id)
-      return reply.code(202).send({ redelivered })
+      await webhooks.redeliver(originOf(request), id, delivery_id)
+      return reply.code(202).send({ redelivered: 1 })
     },
   })
 
@@ -213,12 +218,13 @@ function deliveryRoutes(app: App, webhooks: Webhooks): void {
       operationId: 'redeliverDeadWebhooks',
       tags,
       summary: 'Send again all that was given up',
-      description: 'Each in its user’s order, as far as the events are still held.',
+      description:
+        'Each in its user’s order, as far as the events are still held. Refused where the endpoint is switched off.',
       params: EndpointId,
-      response: { 202: ref(RedeliveredSchema), ...notFound },
+      response: { 202: ref(RedeliveredSchema), ...problemResponses('not_found', 'conflict') },
     },
     async handler(request, reply) {
-      const redelivered = await webhooks.redeliver(originOf(request), request.params.id)
+      const redelivered = await webhooks.redeliverDead(originOf(request), request.params.id)
       return reply.code(202).send({ redelivered })
     },
   })

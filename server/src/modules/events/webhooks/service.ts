@@ -6,7 +6,8 @@ import { addTime, type Clock } from '../../../lib/clock.ts'
 import { uuidv7 } from '../../../lib/ids.ts'
 import { webUrl } from '../../../lib/text.ts'
 import { appendAudit, type Origin } from '../../audit/index.ts'
-import { giveUpAfter } from './dispatcher.ts'
+import { matchesType } from '../event-types.ts'
+import { giveUpAfter, lease } from './dispatcher.ts'
 import * as repo from './repo.ts'
 import type { Delivery, Endpoint, EndpointChanges, EndpointWithSecret, NewEndpoint, Ping } from './schemas.ts'
 import { newSecret, rotationTime, sealSecret, signedHeaders } from './secrets.ts'
@@ -86,12 +87,20 @@ export function createWebhooks(deps: WebhooksDeps) {
       })
       return { ...toEndpoint(await find(id)), secret }
     },
-    /** Switching an endpoint on again lets it go on where it stopped. @throws ProblemError validation_failed */
+    /**
+     * Switching an endpoint on again lets it go on where it stopped. Then, and with a new address, what failed
+     * before does not count, and what is pending is due at once. What waits of types that are taken out is
+     * dropped. @throws ProblemError validation_failed
+     */
     async update(origin: Origin, id: string, input: EndpointChanges): Promise<Endpoint> {
       const changes = input.url === undefined ? input : { ...input, url: readUrl(deps, input.url) }
-      await change(origin, id, 'webhook.updated', async (trx, at) => {
-        const fresh = { failures: 0, paused_until: null }
+      await change(origin, id, 'webhook.updated', async (trx, at, row) => {
+        const hasMoved = changes.url !== undefined && changes.url !== row.url
+        const startsAnew = hasMoved || (changes.is_active === true && !row.is_active)
+        const fresh = startsAnew ? { failures: 0, paused_until: null } : {}
         await repo.updateEndpoint(trx, id, { ...changes, ...fresh, updated_at: at })
+        if (changes.event_types) await dropUnwanted(trx, id, changes.event_types)
+        if (startsAnew) await repo.restartDeliveries(trx, id, at)
         return { result: undefined, changedFields: Object.keys(changes) }
       })
       return this.read(id)
@@ -138,20 +147,52 @@ export function createWebhooks(deps: WebhooksDeps) {
       }
     },
     /**
-     * Makes a finished delivery due again, or with no id all that were given up. Returns how many.
-     * @throws ProblemError conflict where the delivery is still pending or its event is no longer held
+     * Makes a delivery due now, whether it has ended or waits, and those of the same user that it waits for.
+     * @throws ProblemError conflict where the endpoint is switched off or the event is no longer held
      */
-    redeliver: (origin: Origin, id: string, deliveryId?: string): Promise<number> =>
-      change(origin, id, 'webhook.redelivered', async (trx, now) => {
-        const target = { endpointId: id, ...(deliveryId !== undefined && { deliveryId }) }
-        const count = await repo.renewDeliveries(trx, target, { now, giveUpAt: addTime(now, giveUpAfter) })
-        if (deliveryId !== undefined && count === 0) {
-          const known = await repo.findDelivery(trx, id, deliveryId)
-          throw new ProblemError(known ? 'conflict' : 'not_found')
-        }
-        return { result: count }
+    redeliver: (origin: Origin, id: string, deliveryId: string): Promise<void> =>
+      change(origin, id, 'webhook.redelivered', async (trx, now, row) => {
+        const delivery = await repo.findDelivery(trx, id, deliveryId)
+        if (!delivery) throw new ProblemError('not_found')
+        if (!delivery.is_held) throw new ProblemError('conflict', { detail: 'The event is no longer held.' })
+        await callSoon(trx, now, row)
+        await repo.renewDelivery(trx, delivery, { now, soon: addTime(now, lease), giveUpAt: giveUpAt(now) })
+        return { result: undefined }
+      }),
+    /**
+     * Makes all deliveries due again that were given up and whose events are still held. Returns how many.
+     * @throws ProblemError conflict where the endpoint is switched off
+     */
+    redeliverDead: (origin: Origin, id: string): Promise<number> =>
+      change(origin, id, 'webhook.redelivered', async (trx, now, row) => {
+        await callSoon(trx, now, row)
+        return { result: await repo.renewDead(trx, id, { now, giveUpAt: giveUpAt(now) }) }
       }),
   }
+}
+
+const giveUpAt = (now: Date): Date => addTime(now, giveUpAfter)
+
+/** Ends an endpoint's pause, but for one that lasts no longer than an attempt under way. @throws ProblemError conflict */
+async function callSoon(
+  trx: Tx,
+  now: Date,
+  { id, is_active, paused_until }: repo.EndpointRow,
+): Promise<void> {
+  if (!is_active) {
+    throw new ProblemError('conflict', {
+      detail: 'The endpoint is switched off. Switch it on first, with `is_active`.',
+    })
+  }
+  if (paused_until && paused_until > addTime(now, lease)) {
+    await repo.updateEndpoint(trx, id, { paused_until: null })
+  }
+}
+
+async function dropUnwanted(trx: Tx, id: string, wanted: readonly string[]): Promise<void> {
+  const pending = await repo.listPendingTypes(trx, id)
+  const unwanted = pending.filter(type => !matchesType(wanted, type))
+  if (unwanted.length > 0) await repo.deletePending(trx, id, unwanted)
 }
 
 /** What can be seen of a URL without asking anybody; the host's addresses are checked at each call. */

@@ -1,60 +1,31 @@
-import { once } from 'node:events'
-import http from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Webhook } from 'standardwebhooks'
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { afterAll, beforeEach, describe, expect, test } from 'vitest'
 import { type SignedUp, startTestApp, useTestApp } from '../../../testing/harness.ts'
-import type { Event } from '../envelope.ts'
-import type { Relay } from '../index.ts'
-
-type Delivery = { path: string; headers: Record<string, string>; body: string; event: Event }
+import { until } from '../../../testing/until.ts'
+import { type Message, startWebhookReceiver } from '../../../testing/webhook-receiver.ts'
 
 const config = { webhookPrivateNetworks: ['127.0.0.0/8'] }
 const roster = await useTestApp({ config })
-const deliveries: Delivery[] = []
-let answer: (path: string, event: Event) => number = () => 204
-let admin: SignedUp
-let relay: Relay
-let base: string
-const server = http.createServer(async (request, reply) => {
-  const body = (await request.toArray()).join('')
-  const path = request.url ?? ''
-  const event: Event = JSON.parse(body)
-  deliveries.push({ path, headers: request.headers as Record<string, string>, body, event }) // none of these repeats
-  reply.writeHead(answer(path, event)).end()
-})
-
-beforeAll(async () => {
-  admin = await roster.signUpAdmin()
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  base = `http://127.0.0.1:${(server.address() as AddressInfo).port}` // it listens on TCP
-  relay = roster.services.events.startRelay(roster.databaseUrl)
-})
+const receiver = await startWebhookReceiver()
+const relay = roster.services.events.startRelay(roster.databaseUrl)
+const { at } = receiver
+let admin: SignedUp = await roster.signUpAdmin()
 
 // Tests move the clock by days.
 beforeEach(async () => {
   admin = await roster.signIn(admin)
+  receiver.answer = () => 204
 })
 
 afterAll(async () => {
   await relay.stop()
-  server.close()
+  await receiver.stop()
 })
 
-const at = (path: string): Delivery[] => deliveries.filter(delivery => delivery.path === path)
-
-async function until(isDone: () => boolean | Promise<boolean>): Promise<void> {
-  const deadline = performance.now() + 20_000
-  while (!(await isDone())) {
-    if (performance.now() > deadline) throw new Error('waited in vain')
-    await sleep(20)
-  }
-}
-
 async function register(path: string, event_types = ['user.profile_updated']) {
-  const { status, body } = await roster.post('/api/v1/webhooks', { url: base + path, event_types }, admin)
+  const url = receiver.base + path
+  const { status, body } = await roster.post('/api/v1/webhooks', { url, event_types }, admin)
   expect(status).toBe(201)
   return body as { id: string; secret: string }
 }
@@ -96,7 +67,7 @@ describe('a webhook', () => {
     admin = await roster.signIn(admin)
     await roster.post(`/api/v1/webhooks/${id}/test`, undefined, admin)
     const [during, after] = at('/rotated')
-    const signed = (delivery: Delivery | undefined, secret: string) => {
+    const signed = (delivery: Message | undefined, secret: string) => {
       if (!delivery) throw new Error('none')
       const when = new Date(Number(delivery.headers['webhook-timestamp']) * 1000)
       const signature = new Webhook(secret).sign(delivery.headers['webhook-id'] ?? '', when, delivery.body)
@@ -110,7 +81,8 @@ describe('a webhook', () => {
     const { id } = await register('/flaky')
     const [anna, bert] = [await roster.signUp(), await roster.signUp()]
     let isBroken = true
-    answer = (path, event) => (path === '/flaky' && isBroken && event.data.userId === anna.id ? 500 : 204)
+    receiver.answer = (path, event) =>
+      path === '/flaky' && isBroken && event.data.userId === anna.id ? 500 : 204
     await change(anna, 'one')
     await until(() => at('/flaky').length === 1)
     await change(anna, 'two')
@@ -127,13 +99,12 @@ describe('a webhook', () => {
     expect(locations('/flaky')).toEqual(['one', 'free', 'one', 'one', 'two'])
     expect(new Set(at('/flaky').map(({ headers }) => headers['webhook-id'])).size).toBe(3)
     await until(async () => (await attempts())?.state === 'delivered')
-    answer = () => 204
   })
 
   test('that fails for three days has dead letters, which can be sent again in order', async () => {
     const { id } = await register('/dead')
     const person = await roster.signUp()
-    answer = path => (path === '/dead' ? 503 : 204)
+    receiver.answer = path => (path === '/dead' ? 503 : 204)
     await change(person, 'first')
     await change(person, 'second')
     await until(() => at('/dead').length === 1)
@@ -154,25 +125,21 @@ describe('a webhook', () => {
       const rows = await roster.sql('select state from webhook_deliveries where endpoint_id = $1', [id])
       return rows.length === 2 && rows.every(({ state }) => state === 'dead')
     })
-    answer = () => 204
-    deliveries.length = 0
+    receiver.answer = () => 204
+    receiver.messages.length = 0
     admin = await roster.signIn(admin)
     const again = await roster.post(`/api/v1/webhooks/${id}/redeliver-dead`, undefined, admin)
     expect(again).toMatchObject({ status: 202, body: { redelivered: 2 } })
-    await until(async () => {
-      roster.clock.advance(3_600_000)
-      return at('/dead').length === 2
-    })
+    await until(() => at('/dead').length === 2)
     expect(locations('/dead')).toEqual(['first', 'second'])
   })
 
   test('that answers 410 is switched off', async () => {
     const { id } = await register('/gone')
-    answer = path => (path === '/gone' ? 410 : 204)
+    receiver.answer = path => (path === '/gone' ? 410 : 204)
     await change(await roster.signUp(), 'away')
     await until(async () => (await roster.get(`/api/v1/webhooks/${id}`, admin)).body.is_active === false)
     expect((await log(id))[0]).toMatchObject({ state: 'dead', last_status: 410 })
-    answer = () => 204
   })
 
   test('that was delivered is sent again on request, under the same id', async () => {
@@ -202,7 +169,7 @@ describe('a webhook', () => {
 
   test('reports a test message that failed', async () => {
     const { id } = await register('/test')
-    answer = path => (path === '/test' ? 418 : 204)
+    receiver.answer = path => (path === '/test' ? 418 : 204)
     const { body } = await roster.post(`/api/v1/webhooks/${id}/test`, undefined, admin)
     expect(body).toEqual({
       delivered: false,
@@ -210,7 +177,6 @@ describe('a webhook', () => {
       error: 'answered 418',
       duration_ms: expect.any(Number),
     })
-    answer = () => 204
   })
 
   test('gets each event once from two processes that deliver side by side', async () => {
@@ -245,6 +211,36 @@ describe('registering webhooks', () => {
     const { status, body } = await roster.post('/api/v1/webhooks', { url, event_types: ['*'] }, admin)
     expect(status).toBe(400)
     expect(body.errors[0]).toMatchObject({ path: '/url', code })
+  })
+
+  test.each([
+    ['an unknown type', ['user.*', 'user.nonsense_typo'], '/event_types/1', 'not_allowed'],
+    ['a resource without its star', ['user'], '/event_types/0', 'not_allowed'],
+    ['the type of test messages', ['webhook.test'], '/event_types/0', 'not_allowed'],
+    ['the same twice', ['*', '*'], '/event_types', 'not_unique'],
+    ['none', [], '/event_types', 'too_few'],
+  ])('refuses %s among the event types', async (_name, event_types, path, code) => {
+    const url = 'https://hooks.example.com/'
+    const { status, body } = await roster.post('/api/v1/webhooks', { url, event_types }, admin)
+    expect(status).toBe(400)
+    expect(body.errors).toEqual([{ path, code, message: expect.any(String) }])
+    if (code === 'not_allowed') expect(body.errors[0].message).toContain('user.*')
+  })
+
+  test('is documented with examples, and a description of each reply', async () => {
+    const { paths, components } = (await roster.get('/openapi.json')).body
+    type Operation = { responses: Record<string, { description: string }> }
+    const operations = Object.entries<Record<string, Operation>>(paths)
+      .filter(([path]) => path.startsWith('/api/v1/webhooks'))
+      .flatMap(([, methods]) => Object.values(methods))
+    expect(operations).toHaveLength(10)
+    const descriptions = operations.flatMap(({ responses }) =>
+      Object.values(responses).map(({ description }) => description),
+    )
+    expect(descriptions).not.toContain('Default Response')
+    for (const [name, { examples }] of Object.entries<{ examples?: unknown[] }>(components.schemas)) {
+      if (/Webhook/.test(name)) expect(examples, name).toHaveLength(1)
+    }
   })
 
   test('needs webhooks:manage, and 404s on unknown ids', async () => {
