@@ -204,6 +204,7 @@ create table name_holds (
   constraint name_holds_pkey PRIMARY KEY (kind, name_key),
   constraint name_holds_user_id_fkey FOREIGN KEY (user_id) REFERENCES users(id) ON DELETE CASCADE
 );
+CREATE INDEX name_holds__expiry ON public.name_holds USING btree (held_until);
 CREATE INDEX name_holds__user ON public.name_holds USING btree (user_id);
 
 create table passkey_challenges (
@@ -214,6 +215,7 @@ create table passkey_challenges (
   constraint passkey_challenges_pkey PRIMARY KEY (challenge_hash),
   constraint passkey_challenges_user_id_fkey FOREIGN KEY (user_id) REFERENCES users(id) ON DELETE CASCADE
 );
+CREATE INDEX passkey_challenges__expiry ON public.passkey_challenges USING btree (expires_at);
 CREATE INDEX passkey_challenges__user ON public.passkey_challenges USING btree (user_id) WHERE (user_id IS NOT NULL);
 
 create table passkeys (
@@ -293,6 +295,7 @@ create table sessions (
   constraint sessions_pkey PRIMARY KEY (id),
   constraint sessions_user_id_fkey FOREIGN KEY (user_id) REFERENCES users(id) ON DELETE CASCADE
 ) with (fillfactor=80);
+CREATE INDEX sessions__revoked ON public.sessions USING btree (revoked_at) WHERE (revoked_at IS NOT NULL);
 CREATE INDEX sessions__user ON public.sessions USING btree (user_id) WHERE (revoked_at IS NULL);
 comment on column sessions.refresh_hash is 'SHA-256 of the one refresh token that is valid now';
 comment on column sessions.refresh_rotations is 'When the latest generations were replaced, newest last, for the grace period';
@@ -379,6 +382,7 @@ create table sign_ins (
   constraint sign_ins_pkey PRIMARY KEY (token_hash),
   constraint sign_ins_user_id_fkey FOREIGN KEY (user_id) REFERENCES users(id) ON DELETE CASCADE
 );
+CREATE INDEX sign_ins__expiry ON public.sign_ins USING btree (expires_at);
 CREATE INDEX sign_ins__user ON public.sign_ins USING btree (user_id);
 comment on column sign_ins.password_version is 'Of the password that was proved; a change of it ends the sign-in. Null where none was';
 

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import { AggregatorRegistry, type MetricObject, type Registry } from 'prom-client'
+import { withTimeout } from './lib/promises.ts'
 
 /*
  * WORKERS=n: several processes behind one port. The primary owns the port and, where nobody brought one, the
@@ -52,6 +53,10 @@ export async function startGroup({ size, log, env }: GroupOptions): Promise<Grou
     const worker = cluster.fork(env)
     worker.once('listening', () => firstIsReady())
     worker.on('message', message => answerMember(worker, message))
+    // A connection was handed to one that is just ending: the client tries again, and 'exit' says the rest.
+    worker.on('error', error =>
+      log.warn({ err: error, pid: worker.process.pid }, 'a worker could not be reached'),
+    )
     worker.once('exit', (code, signal) => {
       if (stopped) return
       firstFailed(new Error(`a worker ended (${signal ?? code}) before it was ready`))
@@ -109,11 +114,16 @@ async function answerMember(asker: Worker, message: unknown): Promise<void> {
     parts.set(worker, part)
     if (parts.size >= expected.length) resolve()
   })
-  for (const worker of expected) worker.send({ roster: 'part-wanted', id } satisfies Message)
+  for (const worker of expected) tell(worker, { roster: 'part-wanted', id })
   await Promise.race([promise, sleep(patience)])
   collections.delete(id)
   const text = await AggregatorRegistry.aggregate([...parts.values()]).metrics()
-  if (asker.isConnected()) asker.send({ roster: 'answer', id: message.id, text } satisfies Message)
+  tell(asker, { roster: 'answer', id: message.id, text })
+}
+
+/** With a callback: to one that is just ending, the failure would else be an `error` event that ends this process. */
+function tell(other: Worker | NodeJS.Process, message: Message): void {
+  other.send?.(message, undefined, undefined, () => undefined)
 }
 
 /** Lets a worker answer `/metrics` for all of them: whichever is asked, the numbers are those of the group. */
@@ -125,14 +135,15 @@ export function groupMetrics(registry: Registry): () => Promise<string> {
     if (message.roster === 'answer') waiting.get(message.id)?.(message.text)
     if (message.roster !== 'part-wanted') return
     const part = await registry.getMetricsAsJSON()
-    process.send?.({ roster: 'part', id: message.id, part } satisfies Message)
+    tell(process, { roster: 'part', id: message.id, part })
   })
   return async () => {
     const id = ++last
     const { promise, resolve } = Promise.withResolvers<string>()
     waiting.set(id, resolve)
-    process.send?.({ roster: 'ask', id } satisfies Message)
-    const late = sleep(2 * patience).then(() => registry.metrics())
-    return Promise.race([promise, late]).finally(() => waiting.delete(id))
+    tell(process, { roster: 'ask', id })
+    return withTimeout(promise, 2 * patience, () => new Error('the primary did not answer'))
+      .catch(() => registry.metrics())
+      .finally(() => waiting.delete(id))
   }
 }

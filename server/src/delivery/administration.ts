@@ -1,7 +1,7 @@
 import type { Store } from '../db/store.ts'
+import { pageOf, readCursor } from '../http/paging.ts'
 import { ProblemError } from '../http/problems.ts'
 import type { Clock } from '../lib/clock.ts'
-import { decodeCursor, encodeCursor } from '../lib/cursor.ts'
 import { phoneKey } from '../lib/text.ts'
 import { appendAudit, type Origin } from '../modules/audit/index.ts'
 import { enqueueMessage } from './jobs.ts'
@@ -26,13 +26,11 @@ export async function listMessages(
   filter: MessageFilter,
   page: { limit: number; cursor?: string | undefined },
 ): Promise<{ items: Message[]; next_cursor: string | null }> {
-  const list = `messages ${filter.state ?? ''}`
-  const before = page.cursor === undefined ? undefined : placeIn(cursorKey, list, page.cursor)
+  const list = { key: cursorKey, name: `messages ${filter.state ?? ''}` }
+  const [before] = readCursor(list, page.cursor, ['string']) ?? []
   const rows = await repo.listMessages(store.db, { ...filter, before, limit: page.limit + 1 })
-  const items = rows.slice(0, page.limit).map(toMessage)
-  const last = items.at(-1)
-  const more = rows.length > page.limit && last !== undefined
-  return { items, next_cursor: more ? encodeCursor(cursorKey, list, [last.id]) : null }
+  const { items, next_cursor } = pageOf(list, rows, page.limit, ({ id }) => [id])
+  return { items: items.map(toMessage), next_cursor }
 }
 
 /**
@@ -79,14 +77,6 @@ export async function sendSms(
     const id = await deps.outbound.sms(trx, { template: 'custom', to, data: { text: message.text } })
     await appendAudit(trx, deps.clock.now(), origin, { action: 'sms.sent', subject: { type: 'message', id } })
     return id
-  })
-}
-
-function placeIn(key: Buffer, list: string, cursor: string): string {
-  const [id] = decodeCursor(key, list, cursor) ?? []
-  if (typeof id === 'string') return id
-  throw new ProblemError('validation_failed', {
-    errors: [{ path: 'cursor', code: 'cursor', message: 'Must be the next_cursor of this very list.' }],
   })
 }
 

@@ -1,4 +1,5 @@
 import { Connection, type Publisher } from 'rabbitmq-client'
+import { withTimeout } from '../lib/promises.ts'
 
 /** A message for the exchange. Its id is that of the event: the same in every delivery. */
 export type BrokerMessage = { id: string; routingKey: string; occurredAt: Date; body: string }
@@ -58,20 +59,14 @@ export function connectBroker(options: {
         },
         Buffer.from(body),
       )
-      await withTimeout(sent, confirmTimeout, 'the broker did not confirm in time')
+      await withTimeout(sent, confirmTimeout, () => new Error('the broker did not confirm in time'))
     },
     async close() {
       await withTimeout(
         publisher.close().then(() => connection.close()),
         3000,
-        'the broker did not say goodbye',
+        () => new Error('the broker did not say goodbye'),
       ).catch(() => connection.unsafeDestroy())
     },
   }
-}
-
-function withTimeout<T>(work: Promise<T>, milliseconds: number, message: string): Promise<T> {
-  const { promise, reject } = Promise.withResolvers<never>()
-  const timer = setTimeout(() => reject(new Error(message)), milliseconds)
-  return Promise.race([work, promise]).finally(() => clearTimeout(timer))
 }

@@ -323,6 +323,34 @@ describe('a provider in trouble', () => {
     expect(await row(there)).toMatchObject({ state: 'sent' })
   })
 
+  test.each([
+    ['is too late', async () => roster.clock.advance(minutes(10))],
+    ['can’t be opened', (id: string) => roster.sql(`update messages set content = '' where id = $1`, [id])],
+  ])('is tried with one message at a time, also after one that %s', async (_what, spoil) => {
+    let connections = 0
+    const { port } = await startTcpServer(socket => {
+      connections += 1
+      socket.destroy()
+    })
+    const { outbound, sender } = delivering(`smtp://127.0.0.1:${port}`)
+    const first = await queue({ outbound }, verify('first@example.com'))
+    const spoilt = await queue(
+      { outbound },
+      { template: 'mfa_code', to: 'spoilt@example.com', data: { code: '730519' } },
+    )
+    const others = await Promise.all(
+      Array.from({ length: 4 }, (_, i) => queue({ outbound }, verify(`other${i}@example.com`))),
+    )
+    await sender.send(first)
+    await spoil(spoilt)
+    roster.clock.advance(seconds(11))
+    await sender.send(spoilt)
+    roster.clock.advance(seconds(5))
+    await Promise.all(others.map(id => sender.send(id)))
+    expect((await row(spoilt)).last_error).not.toBeNull()
+    expect(connections).toBeLessThanOrEqual(2)
+  })
+
   test('a reply that was lost is asked for again under the same idempotency key', async () => {
     let calls = 0
     const api = await startApiServer((_request, response) => {

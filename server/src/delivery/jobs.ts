@@ -27,9 +27,7 @@ export function deliveryJobs({ sender }: { sender: Sender }): Job[] {
     {
       name: 'delivery.delete_old',
       schedule: '23 * * * *',
-      async run() {
-        await sender.deleteOld()
-      },
+      run: () => sender.deleteOld(),
     },
   ]
 }

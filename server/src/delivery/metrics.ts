@@ -1,4 +1,5 @@
 import { Counter, Gauge, type Registry } from 'prom-client'
+import { shared } from '../lib/promises.ts'
 
 export type Channel = 'email' | 'sms'
 
@@ -35,16 +36,8 @@ export function createDeliveryMetrics(
 }
 
 function watchBacklog(registry: Registry, read: () => Promise<readonly Backlog[]>): void {
-  let reading: Promise<readonly Backlog[]> | undefined
   // Three gauges, one query. Where the database does not answer, the other metrics still do.
-  const readOnce = () => {
-    reading ??= read()
-      .catch(() => [])
-      .finally(() => {
-        reading = undefined
-      })
-    return reading
-  }
+  const readOnce = shared(() => read().catch(() => []))
   const gauge = (name: string, help: string, pick: (backlog: Backlog) => number) =>
     new Gauge({
       name,

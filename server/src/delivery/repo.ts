@@ -159,21 +159,14 @@ export async function findOverdue(db: Db, now: Date): Promise<string[]> {
   return rows.map(({ id }) => id)
 }
 
-/** Deletes what was finished, or given up, and is older than `before`. @returns how many, at most 10,000 */
-export async function deleteFinished(db: Db, before: Date): Promise<number> {
-  const { numDeletedRows } = await db
-    .deleteFrom('messages')
-    .where('id', 'in', eb =>
-      eb
-        .selectFrom('messages')
-        .select('id')
-        .where('id', '<', uuidv7Floor(before))
-        .where('state', '!=', 'queued')
-        .orderBy('id')
-        .limit(10_000),
-    )
-    .executeTakeFirstOrThrow()
-  return Number(numDeletedRows)
+/** Deletes at most `limit` messages that are older than `before` and finished or given up. Returns how many went. */
+export async function deleteFinished(db: Db, before: Date, limit: number): Promise<number> {
+  const { numAffectedRows } = await sql`
+    delete from messages where id in (
+      select id from messages where id < ${uuidv7Floor(before)} and state <> 'queued' order by id limit ${limit}
+      for update skip locked
+    )`.execute(db)
+  return Number(numAffectedRows ?? 0n)
 }
 
 /** Deletes every message to a person, by their id and by the addresses and numbers they have had. */

@@ -1,5 +1,6 @@
 import type { Logger } from 'pino'
 import type { Store } from '../db/store.ts'
+import { inBatches } from '../lib/batches.ts'
 import { addTime, type Clock, days } from '../lib/clock.ts'
 import type { Composer } from './composer.ts'
 import { createGate } from './gate.ts'
@@ -19,8 +20,8 @@ export type Sender = {
   send(messageId: string): Promise<void>
   /** Queues again what is overdue because a process died with it. @returns how many */
   recoverLost(): Promise<number>
-  /** Deletes what nobody needs any more. @returns how many */
-  deleteOld(): Promise<number>
+  /** Deletes what nobody needs any more. */
+  deleteOld(): Promise<void>
 }
 
 export type SenderDeps = {
@@ -70,25 +71,29 @@ export function createSender(deps: SenderDeps): Sender {
     metrics.sent(channel)
   }
 
+  async function giveUp(message: repo.Claimed, reason: string): Promise<void> {
+    const { id, channel, template, attempts } = message
+    await repo.giveUp(store.db, id, clock.now(), reason)
+    metrics.died(channel)
+    deps.log.error({ message_id: id, channel, template, attempts, reason }, 'a message was given up')
+  }
+
   async function fail(message: repo.Claimed, error: unknown): Promise<void> {
     const { fault, reason } = describe(error)
     const { id, channel, template, attempts } = message
     metrics.failed(channel)
     deps.log.warn({ message_id: id, channel, template, attempts, fault, reason }, 'a message was not sent')
     if (fault === 'busy') gate.close(channel)
-    else gate.open(channel)
+    // Any other error of a provider is its reply; a message that could not be composed never came to one.
+    else if (error instanceof DeliveryError) gate.open(channel)
     if (fault === 'opted_out') {
       await deps.optOuts.add(message.recipient)
       return repo.suppressMessage(store.db, id, clock.now())
     }
     const delay = fault === 'message' ? undefined : retryDelay(attempts)
     const nextAt = delay === undefined ? undefined : addTime(clock.now(), delay)
-    if (delay === undefined || nextAt === undefined || nextAt > message.useful_until) {
-      await repo.giveUp(store.db, id, clock.now(), reason)
-      metrics.died(channel)
-      deps.log.error({ message_id: id, channel, template, attempts, reason }, 'a message was given up')
-      return
-    }
+    if (delay === undefined || nextAt === undefined || nextAt > message.useful_until)
+      return giveUp(message, reason)
     await store.transact(async trx => {
       await repo.scheduleRetry(trx, id, nextAt, reason)
       await enqueueMessage(trx, id, delay)
@@ -100,10 +105,10 @@ export function createSender(deps: SenderDeps): Sender {
       const at = clock.now()
       const message = await repo.claimMessage(store.db, messageId, at, addTime(at, attemptLease))
       if (!message) return
+      // Before the gate, which lets one message at a time try: this one would not.
+      if (message.useful_until < at) return giveUp(message, 'too late to be of use')
       const closedUntil = gate.enter(message.channel)
       if (closedUntil) return postpone(message, closedUntil)
-      if (message.useful_until < at)
-        return fail(message, new DeliveryError('message', 'too late to be of use'))
       const outcome = await handOver(message).catch((error: unknown) => ({ error }))
       if (typeof outcome === 'object' && 'error' in outcome) await fail(message, outcome.error)
       else await succeed(message, outcome)
@@ -117,7 +122,10 @@ export function createSender(deps: SenderDeps): Sender {
       })
     },
 
-    deleteOld: () => repo.deleteFinished(store.db, addTime(clock.now(), -keptFor)),
+    async deleteOld() {
+      const before = addTime(clock.now(), -keptFor)
+      await inBatches(limit => repo.deleteFinished(store.db, before, limit))
+    },
   }
 }
 

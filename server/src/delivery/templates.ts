@@ -8,7 +8,8 @@ type Moment = Date | string
  * `inviter` come from people and may hold anything. Links are complete URLs.
  */
 export type MailData = {
-  verify_email: { name?: string | null; code: string; link: string }
+  /** Without `code` while an address is closed to codes. */
+  verify_email: { name?: string | null; code?: string; link: string }
   password_reset: { name?: string | null; link: string }
   email_change_code: { name?: string | null; code: string }
   email_changed: { name?: string | null; new_email_masked: string; undo_link: string }
@@ -20,6 +21,7 @@ export type MailData = {
   /** `link`: to a password reset. */
   address_already_registered: { name?: string | null; link: string }
   username_changed: { name?: string | null; new_username: string }
+  phone_changed: { name?: string | null; new_phone_masked: string; at: Moment }
   mfa_code: { name?: string | null; code: string }
   /** `what`: what happened to which second factor. */
   mfa_changed: { name?: string | null; what: MfaChange }
@@ -35,6 +37,8 @@ export type MfaChange =
   | 'passkey_added'
   | 'passkey_removed'
   | 'all_removed'
+  | 'all_handed_over'
+  | 'newer_removed'
   | 'recovery_codes_created'
   | 'recovery_code_used'
 
@@ -67,6 +71,7 @@ export const mailTemplates: Readonly<Record<MailTemplate, TemplateFacts>> = {
   invitation: { purpose: 'INVITATION', usefulFor: days(7) },
   address_already_registered: { purpose: 'ADDRESS_ALREADY_REGISTERED', usefulFor: hours(1) },
   username_changed: { purpose: 'USERNAME_CHANGED', usefulFor: days(3) },
+  phone_changed: { purpose: 'PHONE_CHANGED', usefulFor: days(3) },
   mfa_code: { purpose: 'MFA_EMAIL', usefulFor: minutes(10) },
   mfa_changed: { purpose: 'MFA_CHANGED', usefulFor: days(3) },
 }

@@ -107,6 +107,12 @@ describe('an error', () => {
     expect(reply.headers['content-type']).toContain('application/json')
   })
 
+  test('about an address names the field as this dialect does', async () => {
+    const { token } = await roster.signUp()
+    const { body } = await roster.post('/auth/profile/email/initiate', { newEmail: 'nobody' }, { token })
+    expect(body.error).toBe('newEmail takes one e-mail address of at most 254 characters')
+  })
+
   test('for a taken name or address is a conflict, and one about limits says when to come again', async () => {
     const taken = await roster.signUp({ username: 'taken_name' })
     const user = await roster.signUp()

@@ -61,7 +61,6 @@ export async function profileUpdateDialect(
     }
     dialect.setErrorHandler((error, _request, reply) => {
       const problem = toProblem(error)
-      if (problem.status >= 500) reply.log.error({ err: problem.cause ?? error }, problem.code)
       const headers = { ...problemHeaders(problem), 'content-type': 'application/json; charset=utf-8' }
       return reply
         .code(problem.status)
@@ -128,7 +127,8 @@ function emailRoutes(dialect: App, deps: ChangeEmailDeps): void {
       },
     },
     async handler(request) {
-      const { new_email } = await initiateEmailChange(deps, principalOf(request), request.body.newEmail)
+      const { newEmail: asked } = request.body
+      const { new_email } = await initiateEmailChange(deps, principalOf(request), asked, 'newEmail')
       return {
         success: true as const,
         message: 'OTP sent to new email address. Please verify to complete email update.',

@@ -126,9 +126,25 @@ describe('the documented commands', () => {
     expect(at).toBe('2026-01-31 10:00:00')
   })
 
-  test('find nobody under an id that does not exist', async () => {
-    const reply = await roster.get('/v1/api/users/019c1379-3f00-7000-8000-000000000000', admin)
-    expect(reply.status).toBe(404)
+  test.each([
+    ['GET', '/v1/api/users/019c1379-3f00-7000-8000-000000000000', 404, undefined],
+    ['GET', '/v1/api/users/admin-only/more', 404, undefined],
+    ['POST', '/v1/api/users/', 405, 'DELETE, GET, HEAD, PATCH'],
+    ['PUT', '/v1/api/users', 405, 'DELETE, GET, HEAD, PATCH'],
+    ['DELETE', '/v1/api/users/admin-only', 405, 'GET, HEAD'],
+  ])('are all there is: %s %s answers in the same form', async (method, url, status, allow) => {
+    const reply = await roster.request(method, url, { token: admin.token })
+    expect([reply.status, reply.body, reply.headers.allow]).toEqual([
+      status,
+      { detail: expect.any(String) },
+      allow,
+    ])
+    expect(reply.headers['content-type']).toMatch(/^application\/json/)
+  })
+
+  test('leave other paths to problem details', async () => {
+    for (const url of ['/v1/api/usersx', '/v1/api'])
+      expect((await roster.get(url)).body).toMatchObject({ code: 'not_found' })
   })
 })
 

@@ -1,3 +1,4 @@
+import type { FastifyReply, FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
 import type { Store } from '../db/store.ts'
 import { toProblem } from '../http/errors.ts'
@@ -59,15 +60,8 @@ export async function userTemplateDialect(app: App, deps: UserTemplateDeps): Pro
       TemplateTokenSchema,
     ]
     for (const schema of schemas) dialect.addSchema(schema)
-    dialect.setErrorHandler((error, _request, reply) => {
-      const problem = toProblem(error)
-      if (problem.status >= 500) reply.log.error({ err: problem.cause ?? error }, problem.code)
-      const headers = { ...problemHeaders(problem), 'content-type': 'application/json; charset=utf-8' }
-      return reply
-        .code(problem.status)
-        .headers(headers)
-        .send({ detail: textOf(problem) })
-    })
+    dialect.setErrorHandler((error, request, reply) => refuse(request, reply, toProblem(error)))
+    dialect.sendUnknownWith('/v1/api/users', refuse)
     registerRoute(dialect, deps)
     ownRecordRoutes(dialect, deps)
     await dialect.register(async (forms: App) => {
@@ -75,6 +69,14 @@ export async function userTemplateDialect(app: App, deps: UserTemplateDeps): Pro
       tokenRoute(forms, deps)
     })
   })
+}
+
+function refuse(_request: FastifyRequest, reply: FastifyReply, problem: ProblemError): FastifyReply {
+  const headers = { ...problemHeaders(problem), 'content-type': 'application/json; charset=utf-8' }
+  return reply
+    .code(problem.status)
+    .headers(headers)
+    .send({ detail: textOf(problem) })
 }
 
 function textOf({ detail, errors = [], title }: ProblemError): string {

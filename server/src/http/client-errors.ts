@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net'
+import type { Metrics } from './metrics.ts'
 import { type ProblemCode, ProblemError, problemHeaders, toProblemBody } from './problems.ts'
 import type { HeaderTable } from './security-headers.ts'
 
@@ -11,6 +12,7 @@ type ConnectionError = Error & { code?: string }
  */
 export function createClientErrorHandler(
   headers: HeaderTable,
+  metrics: Metrics,
 ): (error: ConnectionError, socket: Socket) => void {
   return (error, socket) => {
     if (error.code === 'ECONNRESET' || !socket.writable || isAnswering(socket)) {
@@ -18,6 +20,7 @@ export function createClientErrorHandler(
       return
     }
     const problem = new ProblemError(codes[error.code ?? ''] ?? 'bad_request')
+    metrics.problem(problem.code)
     socket.end(rawReply(problem, headers))
   }
 }

@@ -57,7 +57,8 @@ function pathOf({ instancePath, keyword, params }: ErrorObject, part: HttpPart):
   return part === 'body' ? pointer : pointer.slice(1)
 }
 
-const escapePointer = (key: string): string =>
+/** A key as a step of a JSON pointer (RFC 6901), cut where it is long. */
+export const escapePointer = (key: string): string =>
   key.slice(0, 100).toWellFormed().replaceAll('~', '~0').replaceAll('/', '~1')
 
 function explain(error: ErrorObject): { code: string; message: string } | undefined {

@@ -1,14 +1,24 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { pathOf, sendProblem } from './errors.ts'
+import type { ReportProblem } from './problem-report.ts'
 import { ProblemError } from './problems.ts'
 
 type KnownPath = { segments: string[]; methods: Set<string> }
+
+type SendProblem = typeof sendProblem
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** Sends what no route below `prefix` matched in another form than that of problem details. */
+    sendUnknownWith(prefix: string, send: SendProblem): void
+  }
+}
 
 /**
  * Answers what no route matched: 405 with `Allow` where the path has other methods (RFC 9110 section 15.5.6),
  * 204 with `Allow` for OPTIONS on such a path, else 404.
  */
-export function createNotFoundHandler(app: FastifyInstance) {
+export function createNotFoundHandler(app: FastifyInstance, report: ReportProblem) {
   const known = new Map<string, KnownPath>()
   app.addHook('onRoute', ({ url, method }) => {
     if (url === '*') return
@@ -17,12 +27,19 @@ export function createNotFoundHandler(app: FastifyInstance) {
     known.set(url, entry)
   })
 
+  const senders = new Map<string, SendProblem>()
+  app.decorate('sendUnknownWith', (prefix, send) => void senders.set(prefix, send))
+
   return function handleNotFound(request: FastifyRequest, reply: FastifyReply): FastifyReply {
-    const allowed = methodsOf(pathOf(request.raw.url), known.values())
-    if (allowed.length === 0) return sendProblem(request, reply, new ProblemError('not_found'))
-    reply.header('allow', allowed.join(', '))
-    if (request.method === 'OPTIONS') return reply.code(204).send()
-    return sendProblem(request, reply, new ProblemError('method_not_allowed'))
+    const path = pathOf(request.raw.url)
+    const allowed = methodsOf(path, known.values())
+    if (allowed.length > 0) reply.header('allow', allowed.join(', '))
+    if (allowed.length > 0 && request.method === 'OPTIONS') return reply.code(204).send()
+    const problem = new ProblemError(allowed.length > 0 ? 'method_not_allowed' : 'not_found')
+    report(request, problem)
+    const prefix = [...senders.keys()].find(one => path === one || path.startsWith(`${one}/`))
+    const send = senders.get(prefix ?? '') ?? sendProblem
+    return send(request, reply, problem)
   }
 }
 

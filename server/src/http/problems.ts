@@ -102,13 +102,13 @@ export const problems = {
     status: 401,
     title: 'Invalid MFA token',
     description:
-      'The `mfa_token` is wrong, used or older than 10 minutes, or the password or the second factors changed since. Sign in again.',
+      'The `mfa_token` is wrong, used or older than 10 minutes, or the password, the second factors, the e-mail address or the phone number changed since. Sign in again.',
   },
   invalid_mfa_code: {
     status: 401,
     title: 'Wrong second factor',
     description:
-      'The code is wrong, expired or used, or the method is not enrolled. The `mfa_token` stays good; wrong codes are counted, and block the method after five.',
+      'The code is wrong, expired or used, the passkey or password is wrong, or it was proved before; or the method is not enrolled. The `mfa_token` stays good; wrong ones are counted, and block the method after five.',
   },
   invalid_refresh_token: {
     status: 401,
@@ -137,7 +137,7 @@ export const problems = {
     status: 403,
     title: 'Cross-site request refused',
     description:
-      'A request authenticated by cookie lacks the CSRF header, or comes from an origin that is not allowed. Use the header, or send a bearer token.',
+      'A request in browser mode (`X-Roster-Client: browser`) has no `Origin`, or one that is neither that of `PUBLIC_URL` nor in `ALLOWED_ORIGINS`. Send it from a page of an allowed origin, or leave the header out and keep the refresh token yourself.',
   },
   step_up_required: {
     status: 403,
@@ -251,7 +251,8 @@ export const problems = {
   mfa_not_enrolled: {
     status: 409,
     title: 'No second factor',
-    description: 'Recovery codes stand in for a second factor, and none is enrolled. Enrol one first.',
+    description:
+      'The method is not enrolled; or recovery codes are to stand in for a second factor, and there is none. Enrol one first.',
   },
   passkey_taken: {
     status: 409,
@@ -399,7 +400,8 @@ export const problems = {
   database_unavailable: {
     status: 503,
     title: 'Database unavailable',
-    description: 'The database does not answer. Nothing was changed. Repeat the request after `Retry-After`.',
+    description:
+      'The database does not answer. As a rule nothing was changed; but where the connection broke at the very end, the change may have been made. Repeat the request after `Retry-After`; before one that must not happen twice, look whether it did.',
     retryAfter: 5,
   },
   shutting_down: {

@@ -45,8 +45,8 @@ export function parseQueryString(text: string): Query | MalformedQuery {
   return query
 }
 
-/** @throws {ProblemError} `validation_failed` that names the parameter */
-export function refuseMalformedQuery({ field }: MalformedQuery): ProblemError {
+/** A `validation_failed` that names the parameter or field. */
+export function refuseInput(field: FieldError): ProblemError {
   return new ProblemError('validation_failed', {
     detail: field.path === '' ? field.message : `${field.path}: ${field.message}`,
     errors: [field],

@@ -3,7 +3,7 @@ import type { IncomingMessage } from 'node:http'
 import type { FastifyInstance, FastifyReply, onRequestHookHandler } from 'fastify'
 import type { Logger } from 'pino'
 import { ProblemError } from './problems.ts'
-import { MalformedQuery, refuseMalformedQuery } from './query-string.ts'
+import { MalformedQuery, refuseInput } from './query-string.ts'
 import { setCommonHeaders } from './ready-lines.ts'
 import { RequestLogger } from './request-log.ts'
 import type { HeaderTable } from './security-headers.ts'
@@ -63,7 +63,7 @@ declare module 'fastify' {
 }
 
 function refuse(url: string, query: unknown): ProblemError | undefined {
-  if (query instanceof MalformedQuery) return refuseMalformedQuery(query)
+  if (query instanceof MalformedQuery) return refuseInput(query.field)
   if (!url.includes('%00')) return undefined
   const detail = 'The path must not contain a NUL character.'
   return new ProblemError('validation_failed', {

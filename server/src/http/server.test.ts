@@ -404,6 +404,33 @@ describe('a connection', () => {
     expect(performance.now() - started).toBeLessThan(4000)
   })
 
+  test('that is under way when the server begins to close is answered, and holds nothing up', async () => {
+    const app = createTestServer()
+    const { promise: asked, resolve: ask } = Promise.withResolvers<void>()
+    const { promise: answer, resolve: go } = Promise.withResolvers<void>()
+    app.route({
+      method: 'GET',
+      url: '/slow',
+      config: { access: 'public' },
+      schema: { ...documented, response: ok },
+      handler: async () => {
+        ask()
+        await answer
+        return { ok: true }
+      },
+    })
+    const port = await listen(app)
+    const reply = fetch(`http://127.0.0.1:${port}/slow`)
+    await asked
+    const closed = app.close()
+    await sleep(50)
+    go()
+    expect((await reply).status).toBe(200)
+    const begin = performance.now()
+    await closed
+    expect(performance.now() - begin).toBeLessThan(3000)
+  })
+
   test('that goes away in the middle of its body leaves the service well, and is no fault of the database', async () => {
     const metrics = createMetrics()
     const app = addRoutes(createTestServer({ metrics }))

@@ -10,6 +10,7 @@ import { sendProblem, toProblem } from './errors.ts'
 import type { Metrics } from './metrics.ts'
 import { createNotFoundHandler } from './not-found.ts'
 import { installOpenApi } from './openapi.ts'
+import { createProblemReport } from './problem-report.ts'
 import { ProblemSchema } from './problem-schema.ts'
 import { ProblemError } from './problems.ts'
 import { parseQueryString } from './query-string.ts'
@@ -63,6 +64,7 @@ export function createServer(options: ServerOptions): App {
   const writeHeaders = createHeaderWriter(headers)
   const clientAddress = createClientAddressReader(config.trustedProxies)
   const strict = options.onUndeclaredResponse !== undefined
+  const report = createProblemReport({ metrics, log })
 
   const app: App = fastify({
     bodyLimit: maxBodyBytes,
@@ -88,13 +90,15 @@ export function createServer(options: ServerOptions): App {
     },
     genReqId: createRequestIds(),
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'request_id' }),
-    clientErrorHandler: createClientErrorHandler(headers),
+    clientErrorHandler: createClientErrorHandler(headers, metrics),
     frameworkErrors: (error, request, reply) => {
+      report(request, error)
       writeHeaders(request.id, reply)
       sendProblem(request, reply, toProblem(error))
     },
   }).withTypeProvider<TypeBoxTypeProvider>()
   app.log = log
+  app.addHook('preClose', async () => endConnections(app))
 
   app.decorateRequest('clientAddress', {
     getter() {
@@ -105,17 +109,14 @@ export function createServer(options: ServerOptions): App {
   installStrictJson(app)
   installValidation(app, { eager: options.eagerSchemas ?? false })
 
+  // A hook, so that plugins with an error handler of their own, for replies of another form, are covered too.
+  app.addHook('onError', (request, _reply, error, done) => {
+    report(request, error)
+    done()
+  })
   app.setErrorHandler((error, request, reply) => {
-    const problem = strict && error instanceof UndeclaredResponseError ? reveal(error) : toProblem(error)
-    metrics.problem(problem.code)
-    if (problem.status >= 500) {
-      const route = request.routeOptions.url
-      log.error(
-        { err: problem.cause ?? error, request_id: request.id, method: request.method, route },
-        problem.code,
-      )
-    }
-    return sendProblem(request, reply, problem)
+    const isUndeclared = strict && error instanceof UndeclaredResponseError
+    return sendProblem(request, reply, isUndeclared ? reveal(error) : toProblem(error))
   })
 
   const rules = {
@@ -131,7 +132,7 @@ export function createServer(options: ServerOptions): App {
   }
   if (options.onUndeclaredResponse) installStrictResponses(app, options.onUndeclaredResponse)
   installRouteRules(app, rules)
-  const handleNotFound = createNotFoundHandler(app)
+  const handleNotFound = createNotFoundHandler(app, report)
   installRequestContext(app, { writeHeaders, cors: installCors(app, config.allowedOrigins), log })
   const limitUnknown = rules.limiter('read')
   const finishUnknown = createFinish('(none)', '(any)', rules)
@@ -145,3 +146,19 @@ export function createServer(options: ServerOptions): App {
 
 const reveal = (error: Error): ProblemError =>
   new ProblemError('internal_error', { detail: error.message, cause: error })
+
+/** Milliseconds for what is under way when the server closes. Only a client that does not read takes longer. */
+const closePatience = 15_000
+
+/**
+ * Closes each connection as its request is answered: the server by itself looks once for idle ones, and those with
+ * a request under way would stay for a minute after it.
+ */
+function endConnections({ server }: App): void {
+  const idle = setInterval(() => server.closeIdleConnections(), 100)
+  const last = setTimeout(() => server.closeAllConnections(), closePatience)
+  server.once('close', () => {
+    clearInterval(idle)
+    clearTimeout(last)
+  })
+}

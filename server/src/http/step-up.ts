@@ -23,7 +23,7 @@ const stepUpRoutes: Readonly<Record<string, StepUp>> = {
   'POST /api/v1/auth/passkeys/register/options': 'highest',
   'POST /api/v1/auth/passkeys/register/verify': 'highest',
   'DELETE /api/v1/auth/passkeys/:id': 'highest',
-  'POST /api/v1/auth/profile/email/initiate': 'recent',
+  'POST /api/v1/auth/profile/email/initiate': 'highest',
   'POST /api/v1/auth/profile/phone/initiate': 'recent',
   'DELETE /api/v1/users/me': 'recent',
   'POST /api/v1/users/:id/mfa-reset': 'highest',

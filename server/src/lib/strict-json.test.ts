@@ -129,6 +129,26 @@ describe('strict JSON', () => {
     }
   })
 
+  test('names what holds the invalid bytes, however they are hidden', () => {
+    const bad = (before: string) => refusal(Buffer.concat([Buffer.from(before), Buffer.from([0xff])]))
+    expect(bad('')).toEqual({ fault: 'invalid_utf8', pointer: '' })
+    expect(bad('{"a":{"b":"\\u0041\\"')).toEqual({ fault: 'invalid_utf8', pointer: '/a/b' })
+    expect(bad('{"a":1,"b\\')).toEqual({ fault: 'invalid_utf8', pointer: '/b\\' })
+    expect(bad('{"a":[[],{"x":1},"é')).toEqual({ fault: 'invalid_utf8', pointer: '/a/2' })
+    expect(bad(`${'['.repeat(16)}"`)).toEqual({ fault: 'invalid_utf8', pointer: '/0'.repeat(16) })
+  })
+
+  test('names what is wrong before the invalid bytes, and no field of what is no JSON', () => {
+    const bad = (before: string) => refusal(Buffer.concat([Buffer.from(before), Buffer.from([0xff])]))
+    expect(bad(`{"a":${'['.repeat(20)}]]]]],"`)).toEqual({
+      fault: 'too_deep',
+      pointer: `/a${'/0'.repeat(15)}`,
+    })
+    expect(bad('{"a":1,"a":"')).toEqual({ fault: 'duplicate_key', pointer: '/a' })
+    expect(bad('}}]]{"a":"\\q","\\u00')).toEqual({ fault: 'invalid_utf8', pointer: '/\\u00' })
+    expect(bad('{"\\q":"')).toEqual({ fault: 'invalid_utf8', pointer: '' })
+  })
+
   test('stays linear: the worst 100 KiB don’t take a second', () => {
     const worst = [
       `{${Array.from({ length: 9000 }, (_, n) => `"k${n}":1`).join(',')}}`,

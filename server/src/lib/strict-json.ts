@@ -36,7 +36,7 @@ export const maxJsonDepth = 16
  * @throws {StrictJsonError}
  */
 export function parseStrictJson(bytes: Buffer, maxDepth = maxJsonDepth): unknown {
-  if (!isUtf8(bytes)) throw invalidUtf8(bytes)
+  if (!isUtf8(bytes)) throw faultBeside(bytes, maxDepth)
   const text = bytes.toString('utf8')
   let value: unknown
   try {
@@ -68,8 +68,11 @@ const backslash = 0x5c
 const zero = 0x30
 const nine = 0x39
 
-/** Walks a text that is known to be valid JSON, which is why it can be this simple. */
-function scan(text: string, maxDepth: number): void {
+/**
+ * Walks a text that is known to be valid JSON, which is why it can be this simple.
+ * @returns what the end is inside of: nothing, unless the text was cut off
+ */
+function scan(text: string, maxDepth: number): Frame[] {
   const frames: Frame[] = []
   let frame: Frame | undefined
   let inKey = false
@@ -77,6 +80,10 @@ function scan(text: string, maxDepth: number): void {
     const char = text.charCodeAt(at)
     if (char === quote) {
       const { end, escaped } = stringEnd(text, at)
+      if (end === text.length) {
+        if (inKey && frame) frame.key = text.slice(at + 1)
+        return frames
+      }
       if (inKey && frame?.keys) noteKey(frames, frame, frame.keys, text.slice(at, end + 1), escaped)
       else if (escaped) checkCharacters(text.slice(at, end + 1), frames)
       at = end
@@ -104,6 +111,7 @@ function scan(text: string, maxDepth: number): void {
       at = end - 1
     }
   }
+  return frames
 }
 
 function stringEnd(text: string, start: number): { end: number; escaped: boolean } {
@@ -170,32 +178,16 @@ const step = (key: string): string => {
   return `/${shown.length > 100 ? `${shown.slice(0, 100).toWellFormed()}…` : shown}`
 }
 
-/** JSON's structure is ASCII, so a byte-for-byte reading finds the field even where the text is no UTF-8. */
-function invalidUtf8(bytes: Buffer): StrictJsonError {
-  const text = bytes.subarray(0, firstInvalidByte(bytes)).toString('latin1')
-  const frames: Frame[] = []
-  let inKey = false
-  for (let at = 0; at < text.length; at++) {
-    const char = text.charCodeAt(at)
-    const frame = frames.at(-1)
-    if (char === quote) {
-      const { end } = stringEnd(text, at)
-      if (inKey && frame) frame.key = Buffer.from(text.slice(at + 1, end), 'latin1').toString('utf8')
-      at = end
-    } else if (char === colon) inKey = false
-    else if (char === comma) {
-      if (frame?.keys) inKey = true
-      else if (frame) frame.index++
-    } else if (char === 0x7b || char === 0x5b) {
-      if (frames.length < maxJsonDepth)
-        frames.push({ keys: char === 0x7b ? new Set() : null, key: '', index: 0 })
-      inKey = char === 0x7b
-    } else if (char === 0x7d || char === 0x5d) {
-      frames.pop()
-      inKey = false
-    }
+/** The fault of bytes that are no UTF-8: what is wrong before the first bad one, or that one. */
+function faultBeside(bytes: Buffer, maxDepth: number): StrictJsonError {
+  let pointer = ''
+  try {
+    pointer = pointerOf(scan(bytes.toString('utf8', 0, firstInvalidByte(bytes)), maxDepth))
+  } catch (error) {
+    // Anything else means that it is no JSON up to there, so that no field has a name.
+    if (error instanceof StrictJsonError) return error
   }
-  return new StrictJsonError('invalid_utf8', pointerOf(frames), 'Must be valid UTF-8.')
+  return new StrictJsonError('invalid_utf8', pointer, 'Must be valid UTF-8.')
 }
 
 /** Bisects for a prefix that is valid but for a character cut at its end, then drops what was cut. */

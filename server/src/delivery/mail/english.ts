@@ -14,6 +14,10 @@ const mfaChanges: Readonly<Record<MfaChange, string>> = {
   passkey_added: 'A passkey was added to your account.',
   passkey_removed: 'A passkey was removed from your account.',
   all_removed: 'An administrator removed every second factor and passkey from your account.',
+  all_handed_over:
+    'Every second factor and passkey was removed from your account, because it was not known until now that this address is yours. Set up your own.',
+  newer_removed:
+    'The second factors, passkeys and recovery codes that were added after the change of your e-mail address were removed from your account.',
   recovery_codes_created: 'New recovery codes were created for your account. Earlier ones no longer work.',
   recovery_code_used: 'One of your recovery codes was used to sign in. It will not work again.',
 }
@@ -29,11 +33,11 @@ export const english: Language = {
       preview: 'One step left: tell us that this address is yours.',
       heading: 'Confirm your e-mail address',
       paragraphs: [
-        `Welcome to ${brand}. Press the button to confirm that this address is yours, or enter the code.`,
+        `Welcome to ${brand}. Press the button to confirm that this address is yours${code === undefined ? '' : ', or enter the code'}.`,
       ],
       action: { label: 'Confirm address', url: link },
-      code,
-      note: 'The code works for 10 minutes, the button for 24 hours. If you did not sign up, ignore this mail.',
+      ...(code !== undefined && { code }),
+      note: `${code === undefined ? 'The button works for 24 hours.' : 'The code works for 10 minutes, the button for 24 hours.'} If you did not sign up, ignore this mail.`,
     }),
     password_reset: ({ link }, { brand }) => ({
       subject: `Reset your ${brand} password`,
@@ -131,6 +135,17 @@ export const english: Language = {
       heading: 'Your username was changed',
       paragraphs: ['From now on you sign in with your new username, or with your e-mail address as before.'],
       facts: [{ label: 'New username', value: new_username }],
+      note: `If this was you, there is nothing to do. ${notYou(context)}`,
+    }),
+    phone_changed: ({ new_phone_masked, at }, context) => ({
+      subject: `Your ${context.brand} phone number was changed`,
+      preview: context.when(at),
+      heading: 'Your phone number was changed',
+      paragraphs: ['Your account now uses another phone number, and other devices were signed out.'],
+      facts: [
+        { label: 'New number', value: new_phone_masked },
+        { label: 'Time', value: context.when(at) },
+      ],
       note: `If this was you, there is nothing to do. ${notYou(context)}`,
     }),
     mfa_code: ({ code }, { brand }) => ({

@@ -14,6 +14,10 @@ const mfaChanges: Readonly<Record<MfaChange, string>> = {
   passkey_added: 'Ihrem Konto wurde ein Passkey hinzugefügt.',
   passkey_removed: 'Ein Passkey wurde aus Ihrem Konto entfernt.',
   all_removed: 'Die Administration hat alle zweiten Faktoren und Passkeys aus Ihrem Konto entfernt.',
+  all_handed_over:
+    'Alle zweiten Faktoren und Passkeys wurden aus Ihrem Konto entfernt, weil bisher nicht feststand, dass diese Adresse Ihnen gehört. Richten Sie eigene ein.',
+  newer_removed:
+    'Die zweiten Faktoren, Passkeys und Wiederherstellungscodes, die nach der Änderung Ihrer E-Mail-Adresse dazukamen, wurden aus Ihrem Konto entfernt.',
   recovery_codes_created:
     'Für Ihr Konto wurden neue Wiederherstellungscodes erzeugt. Frühere gelten nicht mehr.',
   recovery_code_used: 'Einer Ihrer Wiederherstellungscodes wurde zum Anmelden benutzt. Er gilt nicht mehr.',
@@ -34,11 +38,11 @@ export const german: Language = {
       preview: 'Ein Schritt fehlt noch: Diese Adresse gehört Ihnen?',
       heading: 'E-Mail-Adresse bestätigen',
       paragraphs: [
-        `Willkommen bei ${brand}. Bestätigen Sie mit der Schaltfläche, dass diese Adresse Ihnen gehört, oder geben Sie den Code ein.`,
+        `Willkommen bei ${brand}. Bestätigen Sie mit der Schaltfläche, dass diese Adresse Ihnen gehört${code === undefined ? '' : ', oder geben Sie den Code ein'}.`,
       ],
       action: { label: 'Adresse bestätigen', url: link },
-      code,
-      note: 'Der Code gilt 10 Minuten, die Schaltfläche 24 Stunden. Wenn Sie sich nicht registriert haben, können Sie diese E-Mail ignorieren.',
+      ...(code !== undefined && { code }),
+      note: `${code === undefined ? 'Die Schaltfläche gilt 24 Stunden.' : 'Der Code gilt 10 Minuten, die Schaltfläche 24 Stunden.'} Wenn Sie sich nicht registriert haben, können Sie diese E-Mail ignorieren.`,
     }),
     password_reset: ({ link }, { brand }) => ({
       subject: `Ihr Passwort für ${brand} zurücksetzen`,
@@ -138,6 +142,19 @@ export const german: Language = {
         'Ab jetzt melden Sie sich mit dem neuen Benutzernamen an, oder wie bisher mit Ihrer E-Mail-Adresse.',
       ],
       facts: [{ label: 'Neuer Benutzername', value: new_username }],
+      note: `Wenn Sie das waren, ist nichts zu tun. ${notYou(context)}`,
+    }),
+    phone_changed: ({ new_phone_masked, at }, context) => ({
+      subject: `Ihre Telefonnummer bei ${context.brand} wurde geändert`,
+      preview: context.when(at),
+      heading: 'Ihre Telefonnummer wurde geändert',
+      paragraphs: [
+        'Ihr Konto verwendet jetzt eine andere Telefonnummer, und andere Geräte wurden abgemeldet.',
+      ],
+      facts: [
+        { label: 'Neue Nummer', value: new_phone_masked },
+        { label: 'Zeit', value: context.when(at) },
+      ],
       note: `Wenn Sie das waren, ist nichts zu tun. ${notYou(context)}`,
     }),
     mfa_code: ({ code }, { brand }) => ({

@@ -14,7 +14,7 @@ export type Overrides = {
   find(template: string, locale: string | null, extension: 'mjml' | 'txt'): Promise<Engine | undefined>
 }
 
-/** Opens a folder. Files are compiled when first used, and again when they change. */
+/** Opens a folder. Files are compiled when first used, and again when they change; those they include are not watched. */
 export function openOverrides(folder: string): Overrides {
   const compiled = new LRUCache<string, Promise<Engine>>({ max: 100 })
 
@@ -26,8 +26,12 @@ export function openOverrides(folder: string): Overrides {
       const file = join(folder, name)
       const { mtimeMs } = await stat(file)
       const key = `${file}\n${mtimeMs}`
-      const engine = compiled.get(key) ?? compile(file, extension)
+      const known = compiled.get(key)
+      if (known) return known
+      const engine = compile(file, extension)
       compiled.set(key, engine)
+      // What failed may work the next time: a file that it includes, or the right to read it, was missing.
+      engine.catch(() => compiled.delete(key))
       return engine
     },
   }

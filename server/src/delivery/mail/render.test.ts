@@ -29,6 +29,7 @@ const samples: MailData = {
   invitation: { name: 'Ada Lovelace', link: `${site}/accept?token=a`, inviter: 'Grace Hopper' },
   address_already_registered: { name: 'Ada Lovelace', link: `${site}/reset-password?token=a` },
   username_changed: { name: 'Ada Lovelace', new_username: 'countess' },
+  phone_changed: { name: 'Ada Lovelace', new_phone_masked: '•••••67', at },
   mfa_code: { name: 'Ada Lovelace', code: '482913' },
   mfa_changed: { name: 'Ada Lovelace', what: 'passkey_added' },
 }
@@ -76,6 +77,17 @@ describe.each(['en', 'de'])('in %s', locale => {
     // Nothing is loaded from anywhere when the mail is opened: no pictures, no fonts, no tracking.
     expect(html).not.toMatch(/<img|@import|url\(|<link|<script/)
     expect(Buffer.byteLength(html)).toBeLessThan(60_000)
+  })
+
+  test('verify_email without a code speaks of none', async () => {
+    const { render, failures } = renderer()
+    const { link } = samples.verify_email
+    const { html, text } = await render('verify_email', { link }, reader(locale))
+    expect(failures).toEqual([])
+    for (const part of [html, text]) {
+      expect(part).toContain(link)
+      expect(part).not.toMatch(/\bcode\b|undefined/i)
+    }
   })
 })
 

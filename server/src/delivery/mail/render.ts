@@ -31,9 +31,13 @@ export type MailRendererOptions = {
 export function createMailRenderer(options: MailRendererOptions): MailRenderer {
   const { brand, templatesDir, onFailure, builtIn = new URL('mail.html', import.meta.url) } = options
   const overrides = templatesDir === undefined ? undefined : openOverrides(templatesDir)
+  const readBuiltIn = async () => createEngine(await readFile(builtIn, 'utf8'), 'html')
   let page: Promise<Engine> | undefined
   const builtInPage = () => {
-    page ??= readFile(builtIn, 'utf8').then(source => createEngine(source, 'html'))
+    page ??= readBuiltIn().catch(error => {
+      page = undefined
+      throw error
+    })
     return page
   }
 

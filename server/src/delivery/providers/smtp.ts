@@ -1,4 +1,5 @@
 import type { Transporter } from 'nodemailer'
+import { withTimeout } from '../../lib/promises.ts'
 import { plainLine } from '../mail/inert.ts'
 import {
   DeliveryError,
@@ -66,18 +67,14 @@ async function openTransport({ url, requireTls }: SmtpOptions, timeout: number):
 }
 
 /** A server that answers each command just in time would otherwise hold an attempt for a minute. */
-async function within<T>(timeout: number, sending: Promise<T>): Promise<T> {
-  const { promise: late, reject } = Promise.withResolvers<never>()
-  const timer = setTimeout(() => reject(new DeliveryError('busy', 'no reply in time')), timeout)
-  try {
-    return await Promise.race([sending, late])
-  } catch (error) {
-    sending.catch(() => undefined)
-    throw error instanceof DeliveryError ? error : toDeliveryError(error)
-  } finally {
-    clearTimeout(timer)
-  }
-}
+const within = <T>(timeout: number, sending: Promise<T>): Promise<T> =>
+  withTimeout(
+    sending.catch(error => {
+      throw toDeliveryError(error)
+    }),
+    timeout,
+    () => new DeliveryError('busy', 'no reply in time'),
+  )
 
 type SmtpError = Error & { code?: string; responseCode?: number; command?: string }
 

@@ -1,7 +1,7 @@
 import type { Db } from '../../db/store.ts'
+import { pageOf, readCursor } from '../../http/paging.ts'
 import { can, type Principal } from '../../http/principal.ts'
 import { ProblemError } from '../../http/problems.ts'
-import { decodeCursor, encodeCursor } from '../../lib/cursor.ts'
 import { expandPermissions, permissions, unknownPermission } from './permissions.ts'
 import * as repo from './repo.ts'
 import type { RoleMembers } from './schemas.ts'
@@ -25,15 +25,11 @@ export async function listMembers(
       detail: 'Everybody holds the role user: this needs the permission users:read.',
     })
   }
-  const list = `members of ${role}`
-  const after = page.cursor === undefined ? lowestId : placeIn(cursorKey, list, page.cursor)
+  const list = { key: cursorKey, name: `members of ${role}` }
+  const [after = lowestId] = readCursor(list, page.cursor, ['string']) ?? []
   const rows = await repo.listMembers(db, { role, after, limit: page.limit + 1 })
-  const shown = rows.slice(0, page.limit)
-  const last = shown.at(-1)
-  return {
-    items: shown.map(row => toMember(row, inFull)),
-    next_cursor: rows.length > page.limit && last ? encodeCursor(cursorKey, list, [last.id]) : null,
-  }
+  const { items, next_cursor } = pageOf(list, rows, page.limit, ({ id }) => [id])
+  return { items: items.map(row => toMember(row, inFull)), next_cursor }
 }
 
 function toMember(row: repo.MemberRow, inFull: boolean): RoleMembers['items'][number] {
@@ -43,14 +39,6 @@ function toMember(row: repo.MemberRow, inFull: boolean): RoleMembers['items'][nu
 }
 
 const lowestId = '00000000-0000-0000-0000-000000000000'
-
-function placeIn(key: Buffer, list: string, cursor: string): string {
-  const [id] = decodeCursor(key, list, cursor) ?? []
-  if (typeof id === 'string') return id
-  throw new ProblemError('validation_failed', {
-    errors: [{ path: 'cursor', code: 'cursor', message: 'Must be the next_cursor of this very list.' }],
-  })
-}
 
 /**
  * Whether a user may do something, and by which of their roles. Nobody inactive may.

@@ -44,7 +44,7 @@ export function accountRoutes(app: App, deps: AccountDeps): void {
   app.route({
     method: 'GET',
     url: '/users/me/export',
-    config: { access: 'self', rateLimit: 'write' },
+    config: { access: 'self', rateLimit: 'export' },
     schema: {
       operationId: 'exportOwnData',
       tags: ['users'],

@@ -1,7 +1,6 @@
 import type { Db } from '../../db/store.ts'
-import { ProblemError } from '../../http/problems.ts'
+import { pageOf, readCursor } from '../../http/paging.ts'
 import { readTime } from '../../http/read-time.ts'
-import { decodeCursor, encodeCursor } from '../../lib/cursor.ts'
 import { isUuid, uuidv7Floor } from '../../lib/ids.ts'
 import { type AuditRow, type AuditSelection, selectAudit } from './repo.ts'
 import type { AuditEntryView, AuditQuery } from './schemas.ts'
@@ -44,16 +43,11 @@ export async function listAudit(
   filter: AuditFilter,
   page: { limit: number; cursor?: string | undefined },
 ): Promise<AuditPage> {
-  const list = `audit ${JSON.stringify(filter)}`
-  const from = page.cursor === undefined ? undefined : placeIn(deps.cursorKey, list, page.cursor)
+  const list = { key: deps.cursorKey, name: `audit ${JSON.stringify(filter)}` }
+  const [from] = readCursor(list, page.cursor, ['string']) ?? []
   const rows = await selectAudit(deps.db, selection(filter, page.limit + 1, from))
-  const items = rows.slice(0, page.limit)
-  const last = items.at(-1)
-  const more = rows.length > page.limit && last !== undefined
-  return {
-    items: items.map(toView),
-    next_cursor: more ? encodeCursor(deps.cursorKey, list, [last.id]) : null,
-  }
+  const { items, next_cursor } = pageOf(list, rows, page.limit, ({ id }) => [id])
+  return { items: items.map(toView), next_cursor }
 }
 
 /** Every row that `filter` takes, newest first, a thousand at a time. */
@@ -65,14 +59,6 @@ export async function* streamAudit(db: Db, filter: AuditFilter): AsyncGenerator<
     before = rows.at(-1)?.id
     if (before === undefined || rows.length < 1000) return
   }
-}
-
-function placeIn(key: Buffer, list: string, cursor: string): string {
-  const [id] = decodeCursor(key, list, cursor) ?? []
-  if (typeof id === 'string') return id
-  throw new ProblemError('validation_failed', {
-    errors: [{ path: 'cursor', code: 'cursor', message: 'Must be the next_cursor of this very list.' }],
-  })
 }
 
 /** UUIDv7 order is the order of time, so the primary key serves times as well. `place` is the last id seen. */

@@ -53,7 +53,14 @@ export function createSealer(deps: SealerDeps): Sealer {
   let alarmed = false
   let unkept = false
 
-  async function seal(): Promise<number> {
+  /** One call after the other: one that overtook another would have its newer end replaced by an older one. */
+  function seal(): Promise<number> {
+    const mine = running.then(sealAll)
+    running = mine.catch(() => undefined)
+    return mine
+  }
+
+  async function sealAll(): Promise<number> {
     let sealed = 0
     for (;;) {
       const count = await sealBatch()
@@ -92,7 +99,7 @@ export function createSealer(deps: SealerDeps): Sealer {
       alarmed = true
       return
     }
-    if (!last || last.sequence === head?.sequence) return
+    if (!last || (head && last.sequence <= head.sequence)) return
     head = { sequence: last.sequence, mac: last.mac }
     keepHead(head)
     const ticks = performance.now()
@@ -111,12 +118,8 @@ export function createSealer(deps: SealerDeps): Sealer {
     }
   }
 
-  const once = (): Promise<unknown> => {
-    running = running
-      .then(seal)
-      .catch(error => log.error({ err: error }, 'the audit log could not be sealed'))
-    return running
-  }
+  const once = (): Promise<unknown> =>
+    seal().catch(error => log.error({ err: error }, 'the audit log could not be sealed'))
 
   return {
     seal,

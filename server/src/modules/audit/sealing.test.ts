@@ -1,10 +1,13 @@
 import fs from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, describe, expect, test } from 'vitest'
 import { formatUuid, uuidToBytes } from '../../lib/ids.ts'
 import { startTestApp, type TestApp } from '../../testing/harness.ts'
+import { until } from '../../testing/until.ts'
 import { appendAudit } from './append.ts'
+import { createSealer } from './sealer.ts'
 import { verifyAudit } from './verify.ts'
 
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'roster-audit-'))
@@ -331,6 +334,33 @@ test('a row whose transaction commits long after later ones is sealed then', () 
     await late
     expect(await sealer.seal()).toBe(1)
     expect(await verify(roster)).toMatchObject({ ok: true, rows: await countRows(roster), unsealed: 0 })
+  }))
+
+test('the known end never goes back, also where a slow call is overtaken', () =>
+  withLog(async roster => {
+    const { store, clock } = roster.services
+    let replies = 0
+    const db = store.db.withPlugin({
+      transformQuery: ({ node }) => node,
+      async transformResult({ result }) {
+        if (++replies === 1) await sleep(300)
+        return result
+      },
+    })
+    const log = { info: () => undefined, error: () => undefined }
+    const sealer = createSealer({
+      store: { ...store, db },
+      clock,
+      auditKey: Buffer.alloc(32),
+      headFile: undefined,
+      log,
+    })
+    await write(roster, 1)
+    const slow = sealer.seal()
+    await until(() => replies === 1)
+    await write(roster, 1)
+    await Promise.all([slow, sealer.seal()])
+    expect(sealer.knownHead()?.sequence).toBe(5)
   }))
 
 test('several processes seal at once without a gap, a fork or a row twice, while writers go on', () =>

@@ -105,6 +105,72 @@ describe('a change of e-mail address', () => {
     await lastSent(roster, other.email, 'address_already_registered')
   })
 
+  test('with REGISTRATION_PRIVACY is answered the same for a free, a taken and a held address, guesses too', async () => {
+    const [owner, leaver] = [await roster.signUp(), await roster.signUp()]
+    const held = leaver.email
+    await change(leaver)
+    const walk = async (new_email: string) => {
+      let user = await roster.signUp()
+      const replies: [number, string | undefined][] = []
+      const send = async (step: string, body: object) => {
+        const { status, body: reply } = await privately.post(`${path}/${step}`, body, { token: user.token })
+        replies.push([status, reply.code])
+      }
+      const guess = () => send('complete', { new_email, otp: 'no code' })
+      await send('initiate', { new_email })
+      for (let n = 0; n < 4; n += 1) await guess()
+      await send('initiate', { new_email })
+      roster.clock.advance(minutes(15))
+      user = await roster.signIn(user)
+      for (let n = 0; n < 20; n += 1) await send('initiate', { new_email })
+      roster.clock.advance(hours(1))
+      return replies
+    }
+    const free = await walk(fresh())
+    expect(free.slice(0, 6).map(([status]) => status)).toEqual([200, 400, 400, 400, 429, 429])
+    expect(free.at(-1)).toEqual([429, 'otp_quota_exceeded'])
+    expect(await walk(owner.email)).toEqual(free)
+    expect(await walk(held)).toEqual(free)
+    expect((await sentTo(roster, held)).map(({ template }) => template)).not.toContain('email_change_code')
+  })
+
+  test('with REGISTRATION_PRIVACY closes a taken address to nothing that its owner needs', async () => {
+    const [owner, stranger] = [await roster.signUp(), await roster.signUp()]
+    const send = (step: string, more: object = {}) =>
+      privately.post(`${path}/${step}`, { new_email: owner.email, ...more }, { token: stranger.token })
+    await send('initiate')
+    for (let n = 0; n < 3; n += 1) await send('complete', { otp: 'no code' })
+    expect((await send('initiate')).body.code).toBe('otp_cooldown')
+    const setup = await privately.post('/api/v1/auth/mfa/email/setup', undefined, { token: owner.token })
+    expect(setup.status).toBe(200)
+  })
+
+  test('to an address that is held for its old owner is refused before a code is sent', async () => {
+    const [user, leaver] = [await roster.signUp(), await roster.signUp()]
+    await change(leaver)
+    expect((await initiate(user, leaver.email)).body.code).toBe('email_taken')
+    expect((await initiate(leaver, leaver.email)).status).toBe(200)
+    roster.clock.advance(hours(72))
+    const again = await roster.signIn(user)
+    expect((await initiate(again, leaver.email)).status).toBe(200)
+  })
+
+  test('to something that is no address names the field that holds it', async () => {
+    const user = await roster.signUp()
+    const { status, body } = await initiate(user, 'nope')
+    expect([status, body.code, body.errors]).toEqual([
+      400,
+      'validation_failed',
+      [
+        {
+          path: '/new_email',
+          code: 'email',
+          message: 'new_email takes one e-mail address of at most 254 characters',
+        },
+      ],
+    ])
+  })
+
   test('sets the address as it was spelled for the code, not as it is spelled with it', async () => {
     const user = await roster.signUp()
     const email = fresh()

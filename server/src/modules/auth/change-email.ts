@@ -6,19 +6,13 @@ import { addTime, type Clock } from '../../lib/clock.ts'
 import { emailKey } from '../../lib/text.ts'
 import type { Origin } from '../audit/index.ts'
 import type { Sessions } from '../sessions/index.ts'
-import {
-  emailUndoTime,
-  findOwner,
-  findUserRecord,
-  type LockedUser,
-  lockUser,
-  readFields,
-  setEmail,
-} from '../users/index.ts'
+import { emailUndoTime, findUserRecord, isEmailTaken, type LockedUser, setEmail } from '../users/index.ts'
 import type { Verification } from '../verification/index.ts'
+import { lockActingUser } from './acting-user.ts'
+import { endAccess } from './end-access.ts'
 import type { ContactCounter } from './metrics.ts'
-import { findActiveByEmail, nameOf } from './owner.ts'
-import { requireRecentAuthentication } from './recent-authentication.ts'
+import { findActiveByEmail, nameOf, unlessLimited } from './owner.ts'
+import { requireHighestAuthentication } from './recent-authentication.ts'
 import { sendResetMail } from './reset-mail.ts'
 
 export type ChangeEmailDeps = {
@@ -32,36 +26,41 @@ export type ChangeEmailDeps = {
 }
 
 /**
- * First step: sends a code to the new address. With REGISTRATION_PRIVACY a taken address gets the same reply,
- * and its owner a mail instead of the code.
- * @throws ProblemError step_up_required, validation_failed, email_unchanged, email_taken, otp_quota_exceeded,
- *   otp_cooldown
+ * First step: sends a code to the new address. Codes of a second factor may go to the address, so this wants the
+ * highest proof there is. With REGISTRATION_PRIVACY a taken address gets the same replies as a free one, and its
+ * owner a mail instead of the code, which nobody learns.
+ * @param field what the caller calls the address
+ * @throws ProblemError step_up_required, validation_failed, email_unchanged, email_taken (also while it is held
+ *   for its old owner), otp_quota_exceeded, otp_cooldown
  */
 export async function initiateEmailChange(
   deps: ChangeEmailDeps,
   principal: Principal,
-  newEmail: string,
+  email: string,
+  field = 'new_email',
 ): Promise<{ new_email: string }> {
   const { store, verification, outbound } = deps
   const at = deps.clock.now()
-  requireRecentAuthentication(principal, at)
-  const { email } = readFields({ email: newEmail })
-  const target = emailKey(email) ?? ''
+  requireHighestAuthentication(principal, at)
+  const target = emailKey(email)
+  if (target === null) {
+    const message = `${field} takes one e-mail address of at most 254 characters`
+    throw new ProblemError('validation_failed', { errors: [{ path: `/${field}`, code: 'email', message }] })
+  }
   const user = await findUserRecord(store.db, principal.userId)
   if (!user?.is_active) throw new ProblemError('not_found')
   if (user.email_key === target) throw new ProblemError('email_unchanged')
-  if (await findOwner(store.db, { column: 'email_key', value: target })) {
-    if (!deps.registrationPrivacy) throw new ProblemError('email_taken')
-    await tellOwner(deps, at, target)
-    return { new_email: email }
-  }
+  const isTaken = await isEmailTaken(store.db, at, user.id, target)
+  if (isTaken && !deps.registrationPrivacy) throw new ProblemError('email_taken')
   await store.transact(async trx => {
     const code = await verification.issueCode(trx, at, {
       purpose: 'EMAIL_UPDATE',
       userId: user.id,
       target,
       data: { email },
+      countedAs: countedAs(deps, target),
     })
+    if (isTaken) return tellOwner(deps, trx, at, target)
     await outbound.mail(trx, {
       template: 'email_change_code',
       to: email,
@@ -74,16 +73,24 @@ export async function initiateEmailChange(
   return { new_email: email }
 }
 
-async function tellOwner(deps: ChangeEmailDeps, at: Date, target: string): Promise<void> {
-  const owner = await findActiveByEmail(deps.store.db, target)
+/**
+ * With REGISTRATION_PRIVACY these codes are counted apart from whatever else goes to an address: the count of a
+ * taken one would tell what its owner does, and strangers could close it to the codes that its owner needs.
+ */
+const countedAs = ({ registrationPrivacy }: ChangeEmailDeps, target: string): string | undefined =>
+  registrationPrivacy ? `change to ${target}` : undefined
+
+async function tellOwner(deps: ChangeEmailDeps, trx: Tx, at: Date, target: string): Promise<void> {
+  const owner = await findActiveByEmail(trx, target)
   if (!owner) return
-  await deps.store.transact(trx => sendResetMail(deps, trx, at, owner, 'address_already_registered'))
+  await unlessLimited(() => sendResetMail(deps, trx, at, owner, { template: 'address_already_registered' }))
 }
 
 /**
  * Second step: sets the address that the code was sent to, spelled as it was then. The other sessions end, and
  * the old address is told, with a link that undoes the change for 72 hours.
- * @throws ProblemError invalid_code, otp_cooldown, email_taken (somebody was faster; the code stays good)
+ * @throws ProblemError invalid_code, invalid_token (the session ended meanwhile), otp_cooldown, email_taken
+ *   (somebody was faster; the code stays good)
  */
 export async function completeEmailChange(
   deps: ChangeEmailDeps,
@@ -100,30 +107,27 @@ export async function completeEmailChange(
 
 /** The new address; undefined for a wrong code, which the transaction counts. */
 async function setProvedEmail(
-  { verification, sessions, outbound, store }: ChangeEmailDeps,
+  deps: ChangeEmailDeps,
   trx: Tx,
   at: Date,
   origin: Origin,
-  { userId, sessionId }: Principal,
+  principal: Principal,
   input: { new_email: string; otp: string },
 ): Promise<string | undefined> {
-  const user = await lockUser(trx, userId)
+  const { user } = await lockActingUser(deps, trx, at, principal)
   const target = emailKey(input.new_email)
-  if (!user?.is_active || target === null) return undefined
-  const guess = { purpose: 'EMAIL_UPDATE', userId, target, code: input.otp } as const
-  const outcome = await verification.consumeCode(trx, at, guess)
+  if (target === null) return undefined
+  const outcome = await deps.verification.consumeCode(trx, at, {
+    purpose: 'EMAIL_UPDATE',
+    userId: user.id,
+    target,
+    code: input.otp,
+    countedAs: countedAs(deps, target),
+  })
   if (!outcome.valid) return undefined
   const email = String(outcome.data.email)
   await setEmail(trx, at, origin, user, email)
-  await followEmailChange(
-    { verification, sessions, outbound, store },
-    trx,
-    at,
-    origin,
-    user,
-    email,
-    sessionId,
-  )
+  await followEmailChange(deps, trx, at, origin, user, email, principal.sessionId)
   return email
 }
 
@@ -163,8 +167,7 @@ export async function followEmailChange(
     userId,
     data: { name: nameOf(user), new_email_masked: maskEmail(email), undo_link: undo.url },
   })
-  await sessions.endAllWithin(trx, at, origin, { userId, reason: 'email_updated', except })
-  await store.announce(trx, { kind: 'user', id: userId })
+  await endAccess({ store, sessions }, trx, at, origin, { userId, reason: 'email_updated', except })
 }
 
 /** Enough of an address for its owner to know it, and for nobody else to learn it. */

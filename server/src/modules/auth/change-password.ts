@@ -10,16 +10,14 @@ import type { Attempt, Lockout } from '../lockout/index.ts'
 import type { Sessions } from '../sessions/index.ts'
 import { type Credential, changePasswordHash, findCredential, type UserReader } from '../users/index.ts'
 import type { Verification } from '../verification/index.ts'
+import { lockActingUser } from './acting-user.ts'
+import { endAccess } from './end-access.ts'
 import { tellOfNewPassword } from './notices.ts'
 import { passwordOwner } from './owner.ts'
-import {
-  candidatePassword,
-  checkNewPassword,
-  normalisePassword,
-  type PasswordPolicy,
-} from './password-policy.ts'
+import { checkNewPassword, normalisePassword, type PasswordPolicy } from './password-policy.ts'
 import { requireRecentAuthentication } from './recent-authentication.ts'
 import type { PasswordChange } from './schemas.ts'
+import { verifyPassword } from './verify-password.ts'
 
 export type ChangePasswordDeps = {
   store: Store
@@ -34,9 +32,9 @@ export type ChangePasswordDeps = {
 }
 
 /**
- * Changes one's own password and ends every other session.
+ * Changes one's own password and ends every other session, and sign-ins under way.
  * @throws ProblemError invalid_current_password, validation_failed, conflict (another change was faster),
- *   too_many_attempts, service_busy
+ *   invalid_token (the session ended meanwhile), too_many_attempts, service_busy
  */
 export async function changePassword(
   deps: ChangePasswordDeps,
@@ -45,7 +43,7 @@ export async function changePassword(
   input: PasswordChange,
 ): Promise<void> {
   const attempt = await deps.lockout.reserve(userId, 'password_again', { address: origin.ip })
-  const current = await attempt.during(() => findCurrent(deps, userId, input.current_password))
+  const current = await attempt.during(() => verifyPassword(deps, userId, input.current_password))
   if (!current) return refuse(deps, origin, userId, attempt)
   await deps.store.transact(attempt.succeeded)
   await setPassword(deps, origin, { userId, sessionId }, current, input.new_password, input.current_password)
@@ -53,7 +51,7 @@ export async function changePassword(
 
 /**
  * The same for somebody who proved who they are within the last ten minutes: that stands for the present password.
- * @throws ProblemError step_up_required, validation_failed, conflict, service_busy
+ * @throws ProblemError step_up_required, validation_failed, conflict, invalid_token, service_busy
  */
 export async function changePasswordAfterSignIn(
   deps: ChangePasswordDeps,
@@ -80,6 +78,7 @@ async function setPassword(
   const hash = await deps.hasher.hash(password)
   await deps.store.transact(async trx => {
     const at = deps.clock.now()
+    await lockActingUser(deps, trx, at, { userId, sessionId })
     const changed = await changePasswordHash(trx, { userId, version: current.password_version, hash, at })
     if (!changed) throw new ProblemError('conflict', { detail: 'The password was changed at the same time.' })
     await appendAudit(trx, at, origin, {
@@ -92,28 +91,10 @@ async function setPassword(
       userId,
       data: { userId, changedAt: at.toISOString() },
     })
-    await deps.sessions.endAllWithin(trx, at, origin, {
-      userId,
-      reason: 'password_changed',
-      except: sessionId,
-    })
+    await endAccess(deps, trx, at, origin, { userId, reason: 'password_changed', except: sessionId })
     await deps.verification.cancel(trx, userId, ['PASSWORD_RESET'])
     await tellOfNewPassword(deps.outbound, trx, at, userId)
-    await deps.store.announce(trx, { kind: 'user', id: userId })
   })
-}
-
-/** The credential, if the password is its. */
-async function findCurrent(
-  { store, hasher }: Pick<ChangePasswordDeps, 'store' | 'hasher'>,
-  userId: string,
-  password: string,
-): Promise<Credential | undefined> {
-  const current = await findCredential(store.db, userId)
-  const candidate = candidatePassword(password)
-  const known = candidate === undefined ? undefined : (current?.password_hash ?? undefined)
-  const { valid } = await hasher.verify(known, candidate ?? '')
-  return valid ? current : undefined
 }
 
 async function refuse(

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { minutes } from '../../lib/clock.ts'
 import { type SignedUp, useTestApp } from '../../testing/harness.ts'
-import { lastSent } from '../../testing/outbox.ts'
+import { lastSent, sentTo } from '../../testing/outbox.ts'
 
 const roster = await useTestApp()
 
@@ -37,6 +37,20 @@ describe('a change of phone number', () => {
     expect(event.data).toMatchObject({ oldPhoneNumber: null, newPhoneNumber: number, phoneVerified: true })
     const login = { phone_number: number, password: user.password }
     expect((await roster.post('/api/v1/auth/login', login)).status).toBe(200)
+  })
+
+  test('is told by mail; proving the number that was there is not', async () => {
+    const [known, number] = [fresh(), fresh()]
+    const user = await roster.signUp({ phone_number: known })
+    await initiate(user, known)
+    await complete(user, known, await codeFor(known))
+    expect((await sentTo(roster, user.email)).map(({ template }) => template)).not.toContain('phone_changed')
+    await initiate(user, number)
+    expect((await complete(user, number, await codeFor(number))).status).toBe(200)
+    expect(await lastSent(roster, user.email, 'phone_changed')).toMatchObject({
+      new_phone_masked: `•••••${number.slice(-2)}`,
+      at: roster.clock.now().toISOString(),
+    })
   })
 
   test('verifies the number given at registration, once', async () => {

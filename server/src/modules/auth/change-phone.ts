@@ -6,15 +6,11 @@ import type { Clock } from '../../lib/clock.ts'
 import { phoneKey } from '../../lib/text.ts'
 import type { Origin } from '../audit/index.ts'
 import type { Sessions } from '../sessions/index.ts'
-import {
-  findOwner,
-  findUserRecord,
-  lockUser,
-  readFields,
-  releaseUnprovedPhone,
-  setPhone,
-} from '../users/index.ts'
+import { findOwner, findUserRecord, readFields, releaseUnprovedPhone, setPhone } from '../users/index.ts'
 import type { Verification } from '../verification/index.ts'
+import { lockActingUser } from './acting-user.ts'
+import { endAccess } from './end-access.ts'
+import { tellOfNewPhone } from './notices.ts'
 import { requireRecentAuthentication } from './recent-authentication.ts'
 
 export type ChangePhoneDeps = {
@@ -62,28 +58,30 @@ export async function initiatePhoneChange(
 }
 
 /**
- * Second step: sets the number that the code was sent to, and ends the other sessions.
- * @throws ProblemError invalid_code, otp_cooldown, phone_taken
+ * Second step: sets the number that the code was sent to, and ends the other sessions. Another number than before
+ * is told by mail.
+ * @throws ProblemError invalid_code, invalid_token (the session ended meanwhile), otp_cooldown, phone_taken
  */
 export async function completePhoneChange(
   deps: ChangePhoneDeps,
   origin: Origin,
-  { userId, sessionId }: Principal,
+  principal: Principal,
   input: { phone_number: string; otp: string },
 ): Promise<{ phone_number: string; phone_verified_at: Date }> {
   const at = deps.clock.now()
+  const { userId, sessionId } = principal
   const target = phoneKey(input.phone_number)
   const isSet = await deps.store.transact(async trx => {
-    const user = await lockUser(trx, userId)
-    if (!user?.is_active || target === null) return false
+    const { user } = await lockActingUser(deps, trx, at, principal)
+    if (target === null) return false
     const guess = { purpose: 'PHONE_VERIFICATION', userId, target, code: input.otp } as const
     const outcome = await deps.verification.consumeCode(trx, at, guess)
     if (!outcome.valid) return false
     const loser = await releaseUnprovedPhone(trx, at, target, userId)
     if (loser !== undefined) await deps.store.announce(trx, { kind: 'user', id: loser })
     await setPhone(trx, at, origin, user, target)
-    await deps.sessions.endAllWithin(trx, at, origin, { userId, reason: 'phone_updated', except: sessionId })
-    await deps.store.announce(trx, { kind: 'user', id: userId })
+    await endAccess(deps, trx, at, origin, { userId, reason: 'phone_updated', except: sessionId })
+    if (user.phone_number !== target) await tellOfNewPhone(deps.outbound, trx, at, user, target)
     return true
   })
   if (!isSet || target === null) throw new ProblemError('invalid_code')

@@ -50,7 +50,8 @@ function emailRoutes(app: App, deps: ContactDeps): void {
       tags: ['profile'],
       summary: 'Begin to change one’s e-mail address',
       description:
-        'Sends a six-digit code to the new address. Needs a sign-in or step-up from the last 10 minutes.',
+        'Sends a six-digit code to the new address. Needs a sign-in or step-up from the last 10 minutes; with the ' +
+        'second factor, where one is enrolled.',
       body: ref(EmailChangeSchema),
       response: {
         200: ref(EmailChangeStartedSchema),
@@ -107,7 +108,8 @@ function emailRoutes(app: App, deps: ContactDeps): void {
       summary: 'Undo a change of one’s e-mail address',
       description:
         'With the token of the mail to the old address, and a new password, since the old one may be in other ' +
-        'hands. Every session ends.',
+        'hands. Every session ends; factors and passkeys that were added after the change are removed; and an ' +
+        'account that was deleted with `DELETE /users/me` after it is restored.',
       body: ref(PasswordByLinkSchema),
       response: { 200: ref(EmailRestoredSchema), ...problemResponses('invalid_link', 'email_taken') },
     },
@@ -154,7 +156,7 @@ function phoneRoutes(app: App, deps: ContactDeps): void {
       operationId: 'completePhoneChange',
       tags: ['profile'],
       summary: 'Change or verify one’s phone number',
-      description: 'With the code from the number. The other sessions end.',
+      description: 'With the code from the number. The other sessions end. Another number is told by mail.',
       body: ref(PhoneChangeProofSchema),
       response: {
         200: ref(PhoneChangedSchema),

@@ -8,8 +8,10 @@ import type { Origin } from '../audit/index.ts'
 import type { Sessions } from '../sessions/index.ts'
 import { lockUser, restoreUser, softDeleteUser } from '../users/index.ts'
 import type { Verification } from '../verification/index.ts'
+import { lockActingUser } from './acting-user.ts'
 import { endAccess } from './end-access.ts'
 import { nameOf } from './owner.ts'
+import { requireRecentAuthentication } from './recent-authentication.ts'
 
 export type DeleteAccountDeps = {
   store: Store
@@ -23,18 +25,19 @@ export type DeleteAccountDeps = {
 /**
  * Deletes one's own account softly: inactive at once, every session ended, and a mail with a link that
  * restores it until it is erased.
- * @throws ProblemError last_administrator
+ * @throws ProblemError step_up_required, last_administrator, invalid_token (the session ended meanwhile)
  */
 export async function deleteOwnAccount(
   deps: DeleteAccountDeps,
   origin: Origin,
-  { userId }: Principal,
+  principal: Principal,
 ): Promise<void> {
   const { store, verification, outbound } = deps
+  const { userId } = principal
   await store.transact(async trx => {
     const at = deps.clock.now()
-    const user = await lockUser(trx, userId)
-    if (!user?.is_active) throw new ProblemError('not_found')
+    requireRecentAuthentication(principal, at)
+    const { user } = await lockActingUser(deps, trx, at, principal)
     await keepAnAdministrator(trx, userId, () => softDeleteUser(trx, at, origin, user))
     await endAccess(deps, trx, at, origin, { userId, reason: 'account_deleted' })
     if (deps.eraseAfterDays === 0) return

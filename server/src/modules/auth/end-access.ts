@@ -12,7 +12,7 @@ export async function endAccess(
   trx: Tx,
   at: Date,
   origin: Origin,
-  ended: { userId: string; reason: EndReason; except?: string },
+  ended: { userId: string; reason: EndReason; except?: string | undefined },
 ): Promise<void> {
   await endSignIns(trx, ended.userId)
   await sessions.endAllWithin(trx, at, origin, ended)

@@ -3,7 +3,7 @@ import type { Tx } from '../../db/store.ts'
 import type { MfaChange } from '../../delivery/index.ts'
 import type { Principal } from '../../http/principal.ts'
 import { ProblemError } from '../../http/problems.ts'
-import { phoneKey, tidyName } from '../../lib/text.ts'
+import { phoneKey } from '../../lib/text.ts'
 import { appendAudit, type Origin } from '../audit/index.ts'
 import { appendEvent } from '../events/index.ts'
 import {
@@ -11,10 +11,12 @@ import {
   type Method,
   methodReference,
   type PasskeyView,
+  readPasskeyName,
   type TotpSetup,
 } from '../factors/index.ts'
 import { describeDevice } from '../sessions/index.ts'
-import { type LockedUser, lockUser, setMfaEnabled } from '../users/index.ts'
+import { type LockedUser, setMfaEnabled } from '../users/index.ts'
+import { lockActingUser } from './acting-user.ts'
 import { endAccess } from './end-access.ts'
 import { tellOfMfaChange } from './notices.ts'
 import type { SecondFactorDeps } from './second-factor.ts'
@@ -22,26 +24,26 @@ import type { SecondFactorDeps } from './second-factor.ts'
 /* Second factors of the signed-in user. The guard has asked for the highest proof there is, and a recent one. */
 
 /** @throws ProblemError mfa_already_enrolled */
-export const beginTotp = (deps: SecondFactorDeps, { userId }: Principal): Promise<TotpSetup> =>
-  withUser(deps, userId, (trx, at, user) => deps.factors.beginTotp(trx, at, user))
+export const beginTotp = (deps: SecondFactorDeps, principal: Principal): Promise<TotpSetup> =>
+  withUser(deps, principal, (trx, at, user) => deps.factors.beginTotp(trx, at, user))
 
 /** @returns where the code went. @throws ProblemError validation_failed, mfa_already_enrolled, otp_…, sms_unavailable */
-export function beginSms(deps: SecondFactorDeps, { userId }: Principal, number: string): Promise<string> {
+export function beginSms(deps: SecondFactorDeps, principal: Principal, number: string): Promise<string> {
   const phone = phoneKey(number)
   if (phone === null) {
     throw new ProblemError('validation_failed', {
       errors: [{ path: '/phone_number', code: 'phone_number', message: 'takes an E.164 number' }],
     })
   }
-  return withUser(deps, userId, async (trx, at, user) => {
+  return withUser(deps, principal, async (trx, at, user) => {
     await deps.factors.beginSms(trx, at, user, phone)
     return phone
   })
 }
 
 /** @returns where the code went. @throws ProblemError mfa_already_enrolled, otp_… */
-export const beginEmail = (deps: SecondFactorDeps, { userId }: Principal): Promise<string> =>
-  withUser(deps, userId, async (trx, at, user) => {
+export const beginEmail = (deps: SecondFactorDeps, principal: Principal): Promise<string> =>
+  withUser(deps, principal, async (trx, at, user) => {
     await deps.factors.beginEmail(trx, at, user)
     return user.email
   })
@@ -60,7 +62,7 @@ export async function confirmFactor(
   const { userId } = principal
   const attempt = await deps.lockout.reserve(userId, method, { address: origin.ip })
   const confirmed = await attempt.during(() =>
-    withUser(deps, userId, async (trx, at, user) => {
+    withUser(deps, principal, async (trx, at, user) => {
       if (!(await deps.factors.confirm(trx, at, user, method, code))) {
         await attempt.failed(trx)
         await appendAudit(trx, at, origin, { ...entry(userId, 'mfa.enrolled', method), outcome: 'failure' })
@@ -82,7 +84,7 @@ export async function removeFactor(
   principal: Principal,
   method: EnrolledMethod,
 ): Promise<void> {
-  await withUser(deps, principal.userId, async (trx, at, user) => {
+  await withUser(deps, principal, async (trx, at, user) => {
     if (!(await deps.factors.remove(trx, user.id, method))) throw new ProblemError('not_found')
     await factorRemoved(deps, trx, at, origin, principal, user, method, `${method}_removed`)
   })
@@ -92,18 +94,21 @@ export async function removeFactor(
 export function createRecoveryCodes(
   deps: SecondFactorDeps,
   origin: Origin,
-  { userId }: Principal,
+  principal: Principal,
 ): Promise<string[]> {
-  return withUser(deps, userId, async (trx, at, user) => {
+  return withUser(deps, principal, async (trx, at, user) => {
     if (!user.mfa_enabled) throw new ProblemError('mfa_not_enrolled')
-    const codes = await deps.factors.createRecoveryCodes(trx, at, userId)
-    await appendAudit(trx, at, origin, entry(userId, 'mfa.recovery_codes_created', 'recovery_code'))
+    const codes = await deps.factors.createRecoveryCodes(trx, at, user.id)
+    await appendAudit(trx, at, origin, entry(user.id, 'mfa.recovery_codes_created', 'recovery_code'))
     await tellOfMfaChange(deps.outbound, trx, user, 'recovery_codes_created')
     return codes
   })
 }
 
-/** Keeps a passkey that the user's authenticator made. @throws ProblemError invalid_passkey, passkey_taken */
+/**
+ * Keeps a passkey that the user's authenticator made; without a name, under that of the device.
+ * @throws ProblemError validation_failed, invalid_passkey, passkey_taken, conflict (there are too many)
+ */
 export function registerPasskey(
   deps: SecondFactorDeps,
   origin: Origin,
@@ -111,29 +116,37 @@ export function registerPasskey(
   credential: RegistrationResponseJSON,
   name: string | undefined,
 ): Promise<PasskeyView> {
-  const given = tidyName(name ?? '') || describeDevice(origin.userAgent ?? null).device_name
-  return deps.passkeys.register(principal.userId, credential, given.slice(0, 100), async (trx, insert) => {
+  const given =
+    name === undefined ? describeDevice(origin.userAgent ?? null).device_name : readPasskeyName(name)
+  return deps.passkeys.register(principal.userId, credential, given, async (trx, insert) => {
     const at = deps.clock.now()
-    const user = await lockUser(trx, principal.userId)
-    if (!user?.is_active) throw new ProblemError('not_found')
+    const { user } = await lockActingUser(deps, trx, at, principal)
     await insert(at)
     await raise(deps, trx, at, principal, 'passkey')
     await factorAdded(deps, trx, at, origin, principal, user, 'passkey', 'passkey_added')
   })
 }
 
-/** @throws ProblemError not_found */
-export async function renamePasskey(
+/** @throws ProblemError validation_failed, not_found */
+export function renamePasskey(
   deps: SecondFactorDeps,
-  { userId }: Principal,
+  origin: Origin,
+  principal: Principal,
   id: string,
   name: string,
 ): Promise<PasskeyView> {
-  const renamed = await deps.store.transact(trx =>
-    deps.passkeys.rename(trx, userId, id, tidyName(name) || name),
-  )
-  if (!renamed) throw new ProblemError('not_found')
-  return renamed
+  const given = readPasskeyName(name)
+  return withUser(deps, principal, async (trx, at, user) => {
+    const renamed = await deps.passkeys.rename(trx, user.id, id, given)
+    if (!renamed) throw new ProblemError('not_found')
+    await appendAudit(trx, at, origin, {
+      action: 'passkey.renamed',
+      subject: { type: 'user', id: user.id },
+      changedFields: ['name'],
+      details: { passkey_id: id },
+    })
+    return renamed
+  })
 }
 
 /** @throws ProblemError not_found */
@@ -143,7 +156,7 @@ export async function removePasskey(
   principal: Principal,
   id: string,
 ): Promise<void> {
-  await withUser(deps, principal.userId, async (trx, at, user) => {
+  await withUser(deps, principal, async (trx, at, user) => {
     if (!(await deps.passkeys.remove(trx, user.id, id))) throw new ProblemError('not_found')
     await factorRemoved(deps, trx, at, origin, principal, user, 'passkey', 'passkey_removed')
   })
@@ -171,15 +184,16 @@ export async function dropFactors(
   return true
 }
 
+/** @throws ProblemError invalid_token where the session ended meanwhile */
 function withUser<T>(
-  { store, clock }: SecondFactorDeps,
-  userId: string,
+  deps: SecondFactorDeps,
+  principal: Principal,
   change: (trx: Tx, at: Date, user: LockedUser) => Promise<T>,
 ): Promise<T> {
-  return store.transact(async trx => {
-    const user = await lockUser(trx, userId)
-    if (!user?.is_active) throw new ProblemError('not_found')
-    return change(trx, clock.now(), user)
+  return deps.store.transact(async trx => {
+    const at = deps.clock.now()
+    const { user } = await lockActingUser(deps, trx, at, principal)
+    return change(trx, at, user)
   })
 }
 

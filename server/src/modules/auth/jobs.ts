@@ -1,4 +1,5 @@
 import type { Job } from '../../jobs/worker.ts'
+import { inBatches } from '../../lib/batches.ts'
 import { type PrivateRegistrationDeps, registerPrivatelyJob, registerSealed } from './private-registration.ts'
 import { deleteExpiredSignIns } from './repo.ts'
 import { type ResetPasswordDeps, sendRequestedReset, sendResetJob } from './reset-password.ts'
@@ -10,7 +11,10 @@ export function authJobs(deps: ResetPasswordDeps & VerifyEmailDeps & PrivateRegi
     {
       name: 'auth.delete_expired_sign_ins',
       schedule: '*/20 * * * *',
-      run: () => deleteExpiredSignIns(deps.store.db, deps.clock.now()),
+      async run() {
+        const at = deps.clock.now()
+        await inBatches(limit => deleteExpiredSignIns(deps.store.db, at, limit))
+      },
     },
     { ...sendResetJob, run: payload => sendRequestedReset(deps, payload) },
     { ...sendVerificationJob, run: payload => sendRequestedVerification(deps, payload) },

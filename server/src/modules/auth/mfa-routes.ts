@@ -15,6 +15,7 @@ import {
   createRecoveryCodes,
   removeFactor,
 } from './enrol-factor.ts'
+import { readProof } from './given-proof.ts'
 import {
   CodeSentSchema,
   FactorCodeSchema,
@@ -70,8 +71,7 @@ function signInRoutes(app: App, deps: MfaDeps): void {
       tags: ['mfa'],
       summary: 'Prepare the second factor of a sign-in',
       description:
-        'Sends the code of `sms` or `email`, or gives the options for a passkey. `totp` and `recovery_code` need ' +
-        'no preparation.',
+        'Sends the code of `sms` or `email`, or gives the options for a passkey. The others need no preparation.',
       body: ref(MfaChallengeSchema),
       response: {
         200: ref(MfaChallengedSchema),
@@ -92,8 +92,7 @@ function signInRoutes(app: App, deps: MfaDeps): void {
       operationId: 'verifyMfa',
       tags: ['mfa'],
       summary: 'Complete a sign-in with its second factor',
-      description:
-        'Each code works once. A passkey may be asked for a further factor, if it did not verify its person.',
+      description: 'Each code works once. A wrong one is counted, and leaves the `mfa_token` good.',
       body: ref(MfaVerificationSchema),
       response: {
         200: Type.Union([ref(TokensSchema), ref(MfaRequiredSchema)]),
@@ -109,9 +108,9 @@ function signInRoutes(app: App, deps: MfaDeps): void {
       },
     },
     async handler(request, reply) {
-      const { mfa_token, ...proof } = request.body
+      const { mfa_token, ...body } = request.body
       const device = deps.browserMode.device(request, reply)
-      const arrival = await verifySecondFactor(deps, originOf(request), mfa_token, proof, device)
+      const arrival = await verifySecondFactor(deps, originOf(request), mfa_token, readProof(body), device)
       return replyToArrival(deps, request, reply, arrival)
     },
   })

@@ -3,16 +3,19 @@ import { nullable, ref } from '../../http/schemas.ts'
 
 const closed = { additionalProperties: false } as const
 
-const MethodSchema = Type.Union(
-  [
-    Type.Literal('totp'),
-    Type.Literal('sms'),
-    Type.Literal('email'),
-    Type.Literal('passkey'),
-    Type.Literal('recovery_code'),
-  ],
-  { description: 'A second factor' },
-)
+const methods = [
+  Type.Literal('totp'),
+  Type.Literal('sms'),
+  Type.Literal('email'),
+  Type.Literal('passkey'),
+  Type.Literal('recovery_code'),
+] as const
+
+const MethodSchema = Type.Union([...methods], { description: 'A second factor' })
+
+const ProofMethodSchema = Type.Union([...methods, Type.Literal('password')], {
+  description: 'A second factor; or the password, after a passkey that did not verify its person',
+})
 
 const code = Type.String({ minLength: 1, maxLength: 64, examples: ['123456'] })
 const encoded = (maxLength = 16_384) => Type.String({ maxLength, pattern: '^[A-Za-z0-9_-]*=*$' })
@@ -69,48 +72,47 @@ export const MfaRequiredSchema = Type.Object(
   {
     mfa_required: Type.Literal(true),
     mfa_token: Type.String({ description: 'For `POST /api/v1/auth/mfa/verify`, for 10 minutes' }),
-    methods: Type.Array(MethodSchema, { description: 'What is enrolled' }),
+    methods: Type.Array(ProofMethodSchema, {
+      description: 'What may be given: what is enrolled; after a passkey the password too',
+    }),
   },
   { $id: 'MfaRequired', ...closed },
 )
 
 export const MfaChallengeSchema = Type.Object(
-  { mfa_token: Type.String({ maxLength: 128 }), method: MethodSchema },
+  { mfa_token: Type.String({ maxLength: 128 }), method: ProofMethodSchema },
   { $id: 'MfaChallenge', ...closed, examples: [{ mfa_token: 'mfa_…', method: 'sms' }] },
 )
 
 const proof = {
-  method: MethodSchema,
   code: Type.Optional(code),
   credential: Type.Optional(ref(PasskeyAssertionSchema)),
+  password: Type.Optional(Type.String({ minLength: 1, maxLength: 1024 })),
 }
 
 export const MfaVerificationSchema = Type.Object(
-  { mfa_token: Type.String({ maxLength: 128 }), ...proof },
+  { mfa_token: Type.String({ maxLength: 128 }), method: ProofMethodSchema, ...proof },
   {
     $id: 'MfaVerification',
     ...closed,
-    description: 'With `code`; for the method `passkey` with `credential` instead.',
+    description:
+      'With `code`; for the method `passkey` with `credential`, for `password` with `password` instead.',
     examples: [{ mfa_token: 'mfa_…', method: 'totp', code: '123456' }],
   },
 )
 
 export const StepUpSchema = Type.Object(
-  {
-    password: Type.Optional(Type.String({ minLength: 1, maxLength: 1024 })),
-    ...proof,
-    method: Type.Optional(MethodSchema),
-  },
+  { method: Type.Optional(ProofMethodSchema), ...proof },
   {
     $id: 'StepUp',
     ...closed,
-    description: 'The password; or a second factor, as when signing in.',
+    description: 'The password alone; or a second factor with its `method`, as when signing in.',
     examples: [{ password: 'SecurePass123' }, { method: 'totp', code: '123456' }],
   },
 )
 
 export const StepUpChallengeSchema = Type.Object(
-  { method: MethodSchema },
+  { method: ProofMethodSchema },
   { $id: 'StepUpChallenge', ...closed, examples: [{ method: 'passkey' }] },
 )
 
@@ -127,7 +129,7 @@ export const PasskeyOptionsSchema = Type.Object(
 
 export const MfaChallengedSchema = Type.Object(
   {
-    method: MethodSchema,
+    method: ProofMethodSchema,
     options: Type.Optional(ref(PasskeyOptionsSchema)),
   },
   { $id: 'MfaChallenged', ...closed },

@@ -63,7 +63,13 @@ describe('an authenticator app', async () => {
     )
     expect(events).toEqual([{ data: { userId: id, method: 'totp', enabledAt: expect.any(String) } }])
     const { body } = await roster.get('/api/v1/users/me/activity', { token })
-    expect(JSON.stringify(body)).toContain('mfa.enrolled')
+    const methods = (action: string) =>
+      body.items
+        .filter((item: { action: string }) => item.action === action)
+        .map((item: { method: string }) => item.method)
+    expect(methods('mfa.enrolled')).toEqual(['totp'])
+    expect(methods('login')).toEqual(['password', 'password', 'password'])
+    expect(methods('user.registered')).toEqual([null])
   })
 
   test('accepts a code once, also from 20 requests at the same moment in two processes', async () => {
@@ -187,6 +193,18 @@ describe('an mfa_token', async () => {
       const { restore_link } = await lastSent(roster, user.email, 'account_deleted')
       const { status } = await roster.post('/api/v1/auth/restore-account', { token: tokenOf(restore_link) })
       expect(status).toBe(204)
+    },
+    'a new e-mail address': async ({ email, token }) => {
+      const new_email = `new.${email}`
+      await roster.post('/api/v1/auth/profile/email/initiate', { new_email }, { token })
+      const { code: otp } = await lastSent(roster, new_email, 'email_change_code')
+      await roster.post('/api/v1/auth/profile/email/complete', { new_email, otp }, { token })
+    },
+    'a new phone number': async ({ token }) => {
+      const phone_number = '+4312345678'
+      await roster.post('/api/v1/auth/profile/phone/initiate', { phone_number }, { token })
+      const { code: otp } = await lastSent(roster, phone_number, 'phone_code')
+      await roster.post('/api/v1/auth/profile/phone/complete', { phone_number, otp }, { token })
     },
     'another factor': async user => {
       await roster.post('/api/v1/auth/mfa/email/setup', undefined, { token: user.token })
@@ -390,7 +408,7 @@ describe('stepping up', async () => {
     expect((await stepUp({})).body.code).toBe('validation_failed')
     expect((await stepUp({ method: 'totp', code: '000000' })).body.code).toBe('invalid_code')
     expect((await stepUp({ method: 'recovery_code', code: 'x' })).body.code).toBe('invalid_code')
-    expect((await stepUp({ method: 'passkey' })).body.code).toBe('invalid_code')
+    expect((await stepUp({ method: 'passkey' })).body.code).toBe('validation_failed')
     expect((await stepUp({ password: 'WrongPass123' })).body.code).toBe('invalid_current_password')
   })
 

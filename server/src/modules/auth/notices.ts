@@ -2,10 +2,12 @@ import type { Tx } from '../../db/store.ts'
 import type { MfaChange, Outbound } from '../../delivery/index.ts'
 import type { Origin } from '../audit/index.ts'
 import { describeDevice } from '../sessions/index.ts'
-import { findUserRecord } from '../users/index.ts'
+import { findUserRecord, type LockedUser } from '../users/index.ts'
 import { nameOf } from './owner.ts'
 
 /* Mails that tell the owner of an account what was done with it. They are never held back by a quota. */
+
+type Person = Pick<LockedUser, 'id' | 'email' | 'locale' | 'full_name' | 'username'>
 
 export async function tellOfNewPassword(
   outbound: Outbound,
@@ -42,10 +44,26 @@ export async function tellOfNewDevice(
   })
 }
 
+export async function tellOfNewPhone(
+  outbound: Outbound,
+  trx: Tx,
+  at: Date,
+  user: Person,
+  number: string,
+): Promise<void> {
+  await outbound.mail(trx, {
+    template: 'phone_changed',
+    to: user.email,
+    locale: user.locale,
+    userId: user.id,
+    data: { name: nameOf(user), new_phone_masked: `•••••${number.slice(-2)}`, at },
+  })
+}
+
 export async function tellOfMfaChange(
   outbound: Outbound,
   trx: Tx,
-  user: { id: string; email: string; locale: string | null; full_name: string | null; username: string },
+  user: Person,
   what: MfaChange,
 ): Promise<void> {
   await outbound.mail(trx, {

@@ -120,8 +120,8 @@ function signInRoutes(app: App, deps: PasskeyDeps): void {
       tags: ['passkeys'],
       summary: 'Sign in with a passkey',
       description:
-        'A passkey that verified its person (PIN, fingerprint …) is two factors; after another one, any further ' +
-        'factor that is enrolled is asked for. Works for accounts that are locked for passwords.',
+        'A passkey that verified its person (PIN, fingerprint …) is two factors. After another one, a further one ' +
+        'that is enrolled is asked for, or the password. Works for accounts that are locked for passwords.',
       body: ref(PasskeySignInSchema),
       response: {
         200: Type.Union([ref(TokensSchema), ref(MfaRequiredSchema)]),
@@ -168,7 +168,8 @@ function managementRoutes(app: App, deps: PasskeyDeps): void {
       response: { 200: ref(PasskeySchema), ...problemResponses('not_found') },
     },
     async handler(request) {
-      return renamePasskey(deps, principalOf(request), request.params.id, request.body.name)
+      const { params, body } = request
+      return renamePasskey(deps, originOf(request), principalOf(request), params.id, body.name)
     },
   })
 

@@ -84,16 +84,16 @@ describe.runIf(hasBrowser)('passkeys, in Chromium', { timeout: 60_000 }, async (
     expect((await roster.post('/api/v1/auth/step-up', proof, { token })).status).toBe(200)
   })
 
-  test('without user verification are one factor: any other that is enrolled is asked for', async () => {
+  test('without user verification are one factor: the password, or any other that is enrolled, is asked for', async () => {
     const unverified = { userVerification: 'discouraged' }
     await browser.plugIn({ verifiesUser: true })
     const user = await roster.signUp()
     await register(user)
     const alone = await signIn(unverified)
-    expect(claimsOf(alone.body.access_token)).toMatchObject({ amr: ['pop'], aal: 'aal1' })
+    expect(alone.body).toMatchObject({ mfa_required: true, methods: ['password'] })
     const app = await enrolTotp(roster, user)
     const { body } = await signIn(unverified)
-    expect(body).toMatchObject({ mfa_required: true, methods: ['totp'] })
+    expect(body).toMatchObject({ mfa_required: true, methods: ['totp', 'password'] })
     expect(body).not.toHaveProperty('access_token')
     const challenge = await roster.post('/api/v1/auth/mfa/challenge', {
       mfa_token: body.mfa_token,
@@ -162,7 +162,8 @@ describe.runIf(hasBrowser)('passkeys, in Chromium', { timeout: 60_000 }, async (
   test('of another user are no second factor, nor is a forged signature or handle', async () => {
     await browser.plugIn({ verifiesUser: true })
     const victim = await roster.signUp()
-    await enrolTotp(roster, victim)
+    await register(victim)
+    await browser.plugIn({ verifiesUser: true })
     const thief = await roster.signUp()
     await register(thief)
     const mfa_token = await beginSignIn(roster, victim)

@@ -76,6 +76,6 @@ async function tellOwner(deps: PrivateRegistrationDeps, email: string): Promise<
   if (!owner) return
   const at = deps.clock.now()
   await deps.store.transact(trx =>
-    unlessLimited(() => sendResetMail(deps, trx, at, owner, 'address_already_registered')),
+    unlessLimited(() => sendResetMail(deps, trx, at, owner, { template: 'address_already_registered' })),
   )
 }

@@ -76,7 +76,8 @@ function passwordRoutes(app: App, deps: RecoveryDeps): void {
         summary,
         description:
           'With the token of the mail. Every session ends and none begins; a second factor is still asked for ' +
-          'at the next sign-in. The address counts as verified.',
+          'at the next sign-in. The address counts as verified; if it did not before, whoever registered with it ' +
+          'may be somebody else, and second factors and passkeys are removed.',
         body: ref(PasswordByLinkSchema),
         response: { 204: NoBody, ...problemResponses('invalid_link') },
       },
@@ -102,7 +103,7 @@ function verificationRoutes(app: App, deps: RecoveryDeps): void {
         'the address without being signed in takes the account over: its sessions and its password end.',
       security: [{}, { bearerAuth: [] }],
       body: ref(VerificationRequestSchema),
-      response: { 202: ref(AcceptedSchema), ...problemResponses('otp_quota_exceeded', 'otp_cooldown') },
+      response: { 202: ref(AcceptedSchema), ...problemResponses('otp_quota_exceeded') },
     },
     async handler(request, reply) {
       const { email } = request.body
@@ -122,7 +123,10 @@ function verificationRoutes(app: App, deps: RecoveryDeps): void {
       operationId: 'verifyEmail',
       tags: ['auth'],
       summary: 'Prove an address',
-      description: 'With the token of the link, or with the code of the mail.',
+      description:
+        'With the token of the link, or with the code of the mail: while signed in, or with `email`. The code of a ' +
+        'mail that was not asked for in registering, used without being signed in, ends the sessions and the ' +
+        'password of the account; a mail to choose one follows.',
       security: [{}, { bearerAuth: [] }],
       body: ref(EmailProofSchema),
       response: { 200: ref(UserSchema), ...problemResponses('invalid_link', 'invalid_code', 'otp_cooldown') },

@@ -193,6 +193,41 @@ describe('proving an address', () => {
     expect((await verify({ token: tokenOf(link) })).status).toBe(200)
   })
 
+  test('names what is missing', async () => {
+    const { token, email } = await roster.signUp()
+    const missing = async (body: object, signedIn?: string) => {
+      const reply = await verify(body, signedIn)
+      expect([reply.status, reply.body.code]).toEqual([400, 'validation_failed'])
+      return reply.body.errors.map(({ path }: { path: string }) => path)
+    }
+    expect(await missing({})).toEqual(['/code', '/email'])
+    expect(await missing({ code: '123456' })).toEqual(['/email'])
+    expect(await missing({ email })).toEqual(['/code'])
+    expect(await missing({}, token)).toEqual(['/code'])
+  })
+
+  test('closed to codes by a stranger’s wrong ones still brings a mail with a link', async () => {
+    const user = await roster.signUp()
+    await roster.post(`${auth}/verify-email-request`, { email: user.email })
+    await roster.runJobs()
+    for (let n = 0; n < 3; n += 1) await verify({ email: user.email, code: 'no code' })
+    const { status } = await roster.post(`${auth}/verify-email-request`, {}, { token: user.token })
+    expect(status).toBe(202)
+    const mail = await verifyMail(user.email)
+    expect(mail).not.toHaveProperty('code')
+    expect((await verify({ token: tokenOf(mail.link) })).body.email_verified).toBe(true)
+    expect(await isLiving(user)).toBe(true)
+  })
+
+  test('closed to codes, its mails are counted as ever', async () => {
+    const user = await roster.signUp()
+    for (let n = 0; n < 3; n += 1) await verify({ code: 'no code' }, user.token)
+    const ask = () => roster.post(`${auth}/verify-email-request`, {}, { token: user.token })
+    // The mail of the registration was the first of 20.
+    for (let n = 0; n < 19; n += 1) expect((await ask()).status).toBe(202)
+    expect((await ask()).status).toBe(429)
+  })
+
   test('a second mail can be asked for, with a token to the number of the quota', async () => {
     const user = await roster.signUp()
     const ask = () => roster.post(`${auth}/verify-email-request`, {}, { token: user.token })

@@ -20,7 +20,12 @@ export type RegisterDeps = PrivateRegistrationDeps & {
 }
 
 /** A registration that breaks no rule, with its password hashed. */
-export type AcceptedRegistration = { user: NewUser; roles: readonly string[] }
+export type AcceptedRegistration = {
+  user: NewUser
+  roles: readonly string[]
+  /** Which of them came as `role`. */
+  role?: string | undefined
+}
 
 /**
  * Registers a user, and sends them the mail that proves their address. Whoever holds `users:create` may also
@@ -57,7 +62,7 @@ async function accept(
     ...user,
     names: [user.full_name, user.first_name, user.last_name],
   })
-  if (creator) await refuseRolesBeyond(deps.store.db, creator, roles)
+  if (creator) await refuseRolesBeyond(deps.store.db, creator, roles, fieldOf(input.role))
   const { email, username, full_name, first_name, last_name, phone_number, is_active, email_verified } = user
   const fields = {
     email,
@@ -69,7 +74,7 @@ async function accept(
     is_active,
     email_verified,
   }
-  return { user: { ...fields, password_hash: await deps.hasher.hash(password) }, roles }
+  return { user: { ...fields, password_hash: await deps.hasher.hash(password) }, roles, role: input.role }
 }
 
 /**
@@ -80,13 +85,14 @@ async function accept(
 export function createRegistered(
   deps: Pick<RegisterDeps, 'store' | 'clock' | 'verification' | 'outbound'>,
   origin: Origin,
-  { user, roles }: AcceptedRegistration,
+  { user, roles, role: single }: AcceptedRegistration,
 ): Promise<string> {
   return deps.store.transact(async trx => {
     const at = deps.clock.now()
     await deps.verification.lockTarget(trx, at, emailKey(user.email) ?? '')
     const userId = await createUser(trx, at, origin, user)
-    for (const role of roles) await grantRole(trx, at, origin, { userId, role })
+    const field = fieldOf(single)
+    for (const role of roles) await grantRole(trx, at, origin, { userId, role, field: field(role) })
     if (!user.email_verified) {
       const recipient = { id: userId, email: user.email, name: user.full_name ?? user.username ?? null }
       await unlessLimited(() => sendVerificationMail(deps, trx, at, recipient, 'owner'))
@@ -98,6 +104,9 @@ export function createRegistered(
 /** The roles beyond the default one that a registration asks for. */
 const askedRoles = ({ role, roles = [] }: Registration): string[] =>
   [...new Set([...roles, ...(role === undefined ? [] : [role])])].filter(name => name !== defaultRole)
+
+/** The field that asked for a role. */
+const fieldOf = (single: string | undefined) => (role: string) => (role === single ? 'role' : 'roles')
 
 /** Nobody gives themselves more than the default, and the reply says which field tried to. */
 function refusePrivileged(input: Registration): void {

@@ -1,3 +1,4 @@
+import { sql } from 'kysely'
 import type { Db, Tx } from '../../db/store.ts'
 
 /** Keeps `nonce` unless there is one already, and returns the one that is kept. */
@@ -49,6 +50,12 @@ export async function deleteSignIns(trx: Tx, userId: string): Promise<void> {
   await trx.deleteFrom('sign_ins').where('user_id', '=', userId).execute()
 }
 
-export async function deleteExpiredSignIns(db: Db, at: Date): Promise<void> {
-  await db.deleteFrom('sign_ins').where('expires_at', '<=', at).execute()
+/** Deletes at most `limit` sign-ins that expired. Returns how many went. */
+export async function deleteExpiredSignIns(db: Db, at: Date, limit: number): Promise<number> {
+  const { numAffectedRows } = await sql`
+    delete from sign_ins where token_hash in (
+      select token_hash from sign_ins where expires_at <= ${at} order by expires_at limit ${limit}
+      for update skip locked
+    )`.execute(db)
+  return Number(numAffectedRows ?? 0n)
 }

@@ -6,7 +6,8 @@ import { nameOf } from './owner.ts'
 
 /**
  * Sends a link for choosing a new password.
- * @param template `address_already_registered` where somebody tried to register with the address
+ * @param options.template `address_already_registered` where somebody tried to register with the address
+ * @param options.counted false where it must go out whatever the quota of the address says
  * @throws ProblemError otp_quota_exceeded
  */
 export async function sendResetMail(
@@ -14,15 +15,16 @@ export async function sendResetMail(
   trx: Tx,
   at: Date,
   user: LockedUser,
-  template: 'password_reset' | 'address_already_registered' = 'password_reset',
+  options: { template?: 'password_reset' | 'address_already_registered'; counted?: boolean } = {},
 ): Promise<void> {
   const { url } = await verification.issueLink(trx, at, {
     purpose: 'PASSWORD_RESET',
     userId: user.id,
     target: user.email_key,
+    ...(options.counted !== undefined && { counted: options.counted }),
   })
   await outbound.mail(trx, {
-    template,
+    template: options.template ?? 'password_reset',
     to: user.email,
     locale: user.locale,
     userId: user.id,

@@ -5,11 +5,13 @@ import { ProblemError } from '../../http/problems.ts'
 import { enqueue } from '../../jobs/worker.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { emailKey } from '../../lib/text.ts'
-import { appendAudit, type Origin } from '../audit/index.ts'
+import { type AuditEntry, appendAudit, type Origin } from '../audit/index.ts'
 import { appendEvent } from '../events/index.ts'
+import type { Factors } from '../factors/index.ts'
 import type { Lockout } from '../lockout/index.ts'
 import type { Sessions } from '../sessions/index.ts'
 import {
+  findOwner,
   type LockedUser,
   lockUser,
   replacePasswordHash,
@@ -18,7 +20,8 @@ import {
 } from '../users/index.ts'
 import type { Verification } from '../verification/index.ts'
 import { endAccess } from './end-access.ts'
-import { findActiveByEmail, nameOf, passwordOwner, unlessLimited } from './owner.ts'
+import { handOver } from './hand-over.ts'
+import { nameOf, passwordOwner, unlessLimited } from './owner.ts'
 import { checkNewPassword, normalisePassword, type PasswordPolicy } from './password-policy.ts'
 import { sendResetMail } from './reset-mail.ts'
 
@@ -32,39 +35,54 @@ export type ResetPasswordDeps = {
   outbound: Outbound
   passwordPolicy: PasswordPolicy
   lockout: Lockout
+  factors: Factors
 }
 
-type AskedReset = { email_key: string }
+/** Jobs of versions that wrote the audit row with the request have no origin. */
+type AskedReset = { email_key: string | null; origin?: Origin }
 
 export const sendResetJob = { name: 'auth.send_password_reset' }
 
 /**
- * Asks for a reset mail. Here nobody is looked up: the same audit row and the same job are written whoever
- * asks for whom, so neither the reply nor its time tells whether there is an account.
+ * Asks for a reset mail. Here nobody is looked up: the same job is written whoever asks for whom, so neither the
+ * reply nor its time tells whether there is an account.
  */
 export async function requestPasswordReset(
-  { store, clock }: Pick<ResetPasswordDeps, 'store' | 'clock'>,
+  { store }: Pick<ResetPasswordDeps, 'store'>,
   origin: Origin,
   email: string,
 ): Promise<void> {
   const email_key = emailKey(email)
-  await store.transact(async trx => {
-    await appendAudit(trx, clock.now(), origin, { action: 'password.reset_requested' })
-    if (email_key !== null) await enqueue<AskedReset>(trx, sendResetJob, { email_key })
-  })
-}
-
-/** Sends the mail that was asked for, where there is an active user and the quota of the address allows it. */
-export async function sendRequestedReset(deps: ResetPasswordDeps, { email_key }: AskedReset): Promise<void> {
-  const user = await findActiveByEmail(deps.store.db, email_key)
-  if (!user) return
-  const at = deps.clock.now()
-  await deps.store.transact(trx => unlessLimited(() => sendResetMail(deps, trx, at, user)))
+  await store.transact(trx => enqueue<AskedReset>(trx, sendResetJob, { email_key, origin }))
 }
 
 /**
+ * Records who asked, for whom if the address is somebody's, and sends the mail, where that user is active and the
+ * quota of the address allows it.
+ */
+export async function sendRequestedReset(
+  deps: ResetPasswordDeps,
+  { email_key, origin }: AskedReset,
+): Promise<void> {
+  const { store, clock } = deps
+  const owner =
+    email_key === null ? undefined : await findOwner(store.db, { column: 'email_key', value: email_key })
+  await store.transact(async trx => {
+    const at = clock.now()
+    if (origin) await appendAudit(trx, at, origin, resetRequested(owner))
+    if (owner?.is_active) await unlessLimited(() => sendResetMail(deps, trx, at, owner))
+  })
+}
+
+const resetRequested = (owner: { id: string } | undefined): AuditEntry => ({
+  action: 'password.reset_requested',
+  ...(owner && { subject: { type: 'user', id: owner.id } }),
+})
+
+/**
  * Sets a password for whoever has the link of a reset or invitation mail. That proves the address too. Every
- * session ends and none begins: who has a second factor still needs it to sign in.
+ * session ends and none begins: who has a second factor still needs it to sign in, unless nobody had proved the
+ * address before; then the account is handed over, with nothing left of whoever made it.
  * @throws ProblemError invalid_link, validation_failed (the link stays good), service_busy
  */
 export async function setPasswordByLink(
@@ -82,6 +100,7 @@ export async function setPasswordByLink(
     const { userId, target } = await deps.verification.consumeLink(trx, at, { purpose, token: input.token })
     const user = await lockUser(trx, userId)
     if (!user?.is_active || user.email_key !== target) throw new ProblemError('invalid_link')
+    if (!user.email_verified_at) await handOver(deps, trx, at, origin, user)
     await setEmailVerified(trx, at, origin, user)
     await takePossession(deps, trx, at, origin, user, hash)
   })

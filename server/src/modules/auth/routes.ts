@@ -20,7 +20,6 @@ import { type RecoveryDeps, recoveryRoutes } from './recovery-routes.ts'
 import { type RegisterDeps, register } from './register.ts'
 import { LoginSchema, PasswordChangeSchema, RegistrationSchema, SetupSchema } from './schemas.ts'
 import type { SecondFactorDeps } from './second-factor.ts'
-import type { StepUpDeps } from './step-up.ts'
 import { stepUpRoutes } from './step-up-routes.ts'
 
 export type AuthDeps = RegisterDeps &
@@ -29,8 +28,7 @@ export type AuthDeps = RegisterDeps &
   AdministratorDeps &
   RecoveryDeps &
   ContactDeps &
-  SecondFactorDeps &
-  StepUpDeps
+  SecondFactorDeps
 
 export function authRoutes(app: App, deps: AuthDeps & ArrivalReplyDeps & { browserMode: BrowserMode }): void {
   recoveryRoutes(app, deps)

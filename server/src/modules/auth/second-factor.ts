@@ -1,28 +1,43 @@
 import type { PublicKeyCredentialRequestOptionsJSON } from '@simplewebauthn/server'
 import type { Tx } from '../../db/store.ts'
+import type { PasswordHasher } from '../../hashing/pool.ts'
 import { ProblemError } from '../../http/problems.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { sha256 } from '../../lib/secrets.ts'
 import { appendAudit, type Origin } from '../audit/index.ts'
-import type { Method, Passkeys, VerifiedPasskey } from '../factors/index.ts'
-import type { Lockout } from '../lockout/index.ts'
-import { type LockedUser, lockUser } from '../users/index.ts'
-import { type Assertion, toAssertion } from './assertion.ts'
+import type { Passkeys, VerifiedPasskey } from '../factors/index.ts'
+import type { GuessedFactor, Lockout } from '../lockout/index.ts'
+import { type Credential, holdSignInState, type LockedUser, lockUser } from '../users/index.ts'
+import { toAssertion } from './assertion.ts'
+import type { GivenProof } from './given-proof.ts'
 import { tellOfMfaChange } from './notices.ts'
 import { notePasskeyUse } from './passkey-use.ts'
-import { findSignIn, type SignIn, takeSignIn } from './repo.ts'
-import { type Arrival, advance, type Proof, type SignInDeps } from './sign-in-machine.ts'
+import { findSignIn, takeSignIn } from './repo.ts'
+import {
+  type Arrival,
+  advance,
+  type Proof,
+  type ProofMethod,
+  provableMethods,
+  type SignInDeps,
+} from './sign-in-machine.ts'
+import { verifyPassword } from './verify-password.ts'
 
-export type SecondFactorDeps = SignInDeps & { clock: Clock; lockout: Lockout; passkeys: Passkeys }
-
-/** A proof by code, or by a passkey's signature. */
-export type FactorProof = {
-  method: Method
-  code?: string | undefined
-  credential?: Assertion | undefined
+export type SecondFactorDeps = SignInDeps & {
+  clock: Clock
+  hasher: PasswordHasher
+  lockout: Lockout
+  passkeys: Passkeys
 }
 
-export type Challenge = { method: Method; options?: PublicKeyCredentialRequestOptionsJSON }
+/** A proof with what it takes a while to find out: whose password it is, or whose signature. */
+export type ExaminedProof = {
+  given: GivenProof
+  credential?: Credential | undefined
+  passkey?: VerifiedPasskey | undefined
+}
+
+export type Challenge = { method: ProofMethod; options?: PublicKeyCredentialRequestOptionsJSON }
 
 /**
  * Prepares a second factor: sends a code by SMS or mail, or makes the options for a passkey. What needs no
@@ -32,7 +47,7 @@ export type Challenge = { method: Method; options?: PublicKeyCredentialRequestOp
 export async function challengeSecondFactor(
   deps: SecondFactorDeps,
   mfaToken: string,
-  method: Method,
+  method: ProofMethod,
 ): Promise<Challenge> {
   const signIn = await findSignIn(deps.store.db, sha256(mfaToken), deps.clock.now())
   if (!signIn) throw new ProblemError('invalid_mfa_token')
@@ -43,9 +58,11 @@ export async function challengeSecondFactor(
 export async function prepareFactor(
   { store, clock, factors, passkeys }: SecondFactorDeps,
   userId: string,
-  method: Method,
+  method: ProofMethod,
   purpose: 'second_factor' | 'step_up',
 ): Promise<Challenge> {
+  const provable = await provableMethods(factors, store.db, userId)
+  if (!provable.includes(method)) throw new ProblemError('mfa_not_enrolled')
   if (method === 'passkey') return { method, options: await passkeys.authenticationOptions(purpose, userId) }
   if (method !== 'sms' && method !== 'email') return { method }
   await store.transact(async trx => {
@@ -57,98 +74,101 @@ export async function prepareFactor(
 }
 
 /**
- * Completes a sign-in with its second factor. A wrong code is counted and leaves the `mfa_token` good.
- * @throws ProblemError invalid_mfa_token, invalid_mfa_code, too_many_attempts, otp_cooldown
+ * Completes a sign-in with its second factor. A wrong one is counted and leaves the `mfa_token` good.
+ * @throws ProblemError invalid_mfa_token, invalid_mfa_code, too_many_attempts, otp_cooldown, service_busy
  */
 export async function verifySecondFactor(
   deps: SecondFactorDeps,
   origin: Origin,
   mfaToken: string,
-  proof: FactorProof,
+  given: GivenProof,
   device: string | undefined,
 ): Promise<Arrival> {
   const { store, clock, lockout } = deps
   const token = sha256(mfaToken)
   const waiting = await findSignIn(store.db, token, clock.now())
   if (!waiting) throw new ProblemError('invalid_mfa_token')
-  const attempt = await lockout.reserve(waiting.user_id, proof.method, { address: origin.ip })
+  // Whoever has the password already must not use up its owner's attempts at it.
+  if (given.method === 'password' && waiting.proved.includes('password'))
+    throw new ProblemError('invalid_mfa_code')
+  const attempt = await lockout.reserve(waiting.user_id, guessedFactor(given), { address: origin.ip })
   const arrival = await attempt.during(async () => {
-    const passkey = await verifyPasskey(deps, proof, waiting.user_id, 'second_factor')
+    const proof = await examineProof(deps, waiting.user_id, given, 'second_factor')
     return store.transact(async trx => {
       const at = clock.now()
       const user = await lockUser(trx, waiting.user_id)
       const signIn = await findSignIn(trx, token, at)
       if (!user || !signIn) throw new ProblemError('invalid_mfa_token')
-      const proved = provedWith(signIn, proof, passkey)
-      if (!(await isRight(deps, trx, at, origin, user, signIn, proof, passkey))) {
+      const proved = provedBy(proof)
+      // The passkey that was the first factor is not the second one as well, unless it verifies its person now.
+      if (signIn.proved.includes(proved) || !(await proves(deps, trx, at, origin, user, proof))) {
         await attempt.failed(trx)
-        await recordFailure(trx, at, origin, user.id, proof.method)
+        await recordFailure(trx, at, origin, user.id, given.method)
         return undefined
       }
       await attempt.succeeded(trx)
       await takeSignIn(trx, token)
-      const claim = { userId: user.id, proved, passwordVersion: signIn.password_version, device }
-      return advance(deps, trx, at, origin, claim)
+      return advance(deps, trx, at, origin, {
+        userId: user.id,
+        // What is stored was written by the machine.
+        proved: [...(signIn.proved as Proof[]), proved],
+        passwordVersion: proof.credential?.password_version ?? signIn.password_version,
+        device,
+      })
     })
   })
   if (!arrival) throw new ProblemError('invalid_mfa_code')
   return arrival
 }
 
-/** Checks a passkey's signature before the transaction: it may take a while, and uses its challenge up. */
-export async function verifyPasskey(
-  { passkeys }: SecondFactorDeps,
-  { method, credential }: FactorProof,
+/** What an attempt counts as. Strangers, who know a name alone, can't use up attempts at the password here. */
+export const guessedFactor = ({ method }: GivenProof): GuessedFactor =>
+  method === 'password' ? 'password_again' : method
+
+/**
+ * What may take a while, before the transaction: hashes a password; checks a passkey's signature, which uses its
+ * challenge up. @throws ProblemError service_busy
+ */
+export async function examineProof(
+  deps: SecondFactorDeps,
   userId: string,
+  given: GivenProof,
   purpose: 'second_factor' | 'step_up',
-): Promise<VerifiedPasskey | undefined> {
-  return method === 'passkey' && credential
-    ? passkeys.verify(purpose, toAssertion(credential), userId)
-    : undefined
+): Promise<ExaminedProof> {
+  if (given.method === 'password')
+    return { given, credential: await verifyPassword(deps, userId, given.password) }
+  if (given.method !== 'passkey') return { given }
+  return { given, passkey: await deps.passkeys.verify(purpose, toAssertion(given.credential), userId) }
 }
 
-/** Judges a proof and uses it up. */
+/** Judges a proof of a user who is locked, and uses it up. @throws ProblemError otp_cooldown */
 export async function proves(
   deps: SecondFactorDeps,
   trx: Tx,
   at: Date,
   origin: Origin,
   user: LockedUser,
-  { method, code = '' }: FactorProof,
-  passkey: VerifiedPasskey | undefined,
+  { given, credential, passkey }: ExaminedProof,
 ): Promise<boolean> {
-  if (method === 'passkey') return passkey !== undefined && notePasskeyUse(deps, trx, at, origin, passkey)
-  if (!(await deps.factors.check(trx, at, user, method, code))) return false
-  if (method === 'recovery_code') await tellOfMfaChange(deps.outbound, trx, user, 'recovery_code_used')
+  if (given.method === 'password')
+    return credential !== undefined && holdSignInState(trx, user.id, credential.password_version)
+  if (given.method === 'passkey')
+    return passkey !== undefined && notePasskeyUse(deps, trx, at, origin, passkey)
+  if (!(await deps.factors.check(trx, at, user, given.method, given.code))) return false
+  if (given.method === 'recovery_code') await tellOfMfaChange(deps.outbound, trx, user, 'recovery_code_used')
   return true
 }
 
-async function isRight(
-  deps: SecondFactorDeps,
+export const provedBy = ({ given, passkey }: ExaminedProof): Proof =>
+  passkey?.userVerified ? 'verified_passkey' : given.method
+
+const recordFailure = (
   trx: Tx,
   at: Date,
   origin: Origin,
-  user: LockedUser,
-  signIn: SignIn,
-  proof: FactorProof,
-  passkey: VerifiedPasskey | undefined,
-): Promise<boolean> {
-  // The passkey that was the first factor is not the second one as well, unless it verifies its person now.
-  if (signIn.proved.includes(proof.method) && !passkey?.userVerified) return false
-  return proves(deps, trx, at, origin, user, proof, passkey)
-}
-
-/** The proofs of a sign-in with the one that came now. What is stored was written by the machine. */
-const provedWith = (
-  signIn: SignIn,
-  { method }: FactorProof,
-  passkey: VerifiedPasskey | undefined,
-): Proof[] => [
-  ...(signIn.proved as Proof[]),
-  method === 'passkey' && passkey?.userVerified ? 'verified_passkey' : method,
-]
-
-const recordFailure = (trx: Tx, at: Date, origin: Origin, userId: string, method: Method): Promise<void> =>
+  userId: string,
+  method: ProofMethod,
+): Promise<void> =>
   appendAudit(trx, at, origin, {
     action: 'mfa.verified',
     outcome: 'failure',

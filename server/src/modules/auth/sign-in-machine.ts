@@ -1,18 +1,25 @@
-import type { Store, Tx } from '../../db/store.ts'
+import type { Db, Store, Tx } from '../../db/store.ts'
 import type { Outbound } from '../../delivery/index.ts'
 import { addTime, minutes } from '../../lib/clock.ts'
 import { randomToken, sha256 } from '../../lib/secrets.ts'
 import { appendAudit, type Origin } from '../audit/index.ts'
 import { appendEvent } from '../events/index.ts'
 import { type Factors, type Method, methodReference } from '../factors/index.ts'
-import { noteDevice, type Sessions, type StartedSession } from '../sessions/index.ts'
-import { holdPerson, recordLogin, type SignInState } from '../users/index.ts'
+import {
+  noteDevice,
+  type SessionProof,
+  type SessionState,
+  type Sessions,
+  type StartedSession,
+} from '../sessions/index.ts'
+import { findCredential, holdPerson, recordLogin, type SignInState } from '../users/index.ts'
 import { tellOfNewDevice } from './notices.ts'
 import { deleteSignIns, insertSignIn } from './repo.ts'
 
 /*
  * Signing in, as states. Whoever wants to get in, by whatever route, is in one of these; `advance()` is the one
- * place where anybody gets from one to the next, and the one place that starts a session for them.
+ * place where anybody gets from one to the next, and the one place that starts a session for them. What a session
+ * is worth once more was proved in it, `afterStepUp()` says.
  */
 
 /**
@@ -20,7 +27,8 @@ import { deleteSignIns, insertSignIn } from './repo.ts'
  *
  * - `anonymous`: nobody has proved anything. A reset link, an invitation and a restore link lead back here: they
  *   change a password or an account, and sign nobody in.
- * - `second_factor_due`: the first factor was right and a second one is enrolled. Holds an `mfa_token`.
+ * - `second_factor_due`: the first factor was right and a second one is due: any that is enrolled, or the password
+ *   after a passkey that did not verify its person. Holds an `mfa_token`.
  * - `enrolment_due`: holds a session that can do nothing but enrol the factor that a role of theirs demands.
  * - `signed_in`: holds a session.
  */
@@ -40,22 +48,51 @@ export const signInMachine = {
       challenge: ['second_factor_due'],
       second_factor: ['anonymous', 'second_factor_due', 'enrolment_due', 'signed_in'],
     },
-    endedBy: ['10 minutes', 'its use', 'change of password', 'change of factors', 'deactivation', 'deletion'],
+    endedBy: [
+      '10 minutes',
+      'its use',
+      'change of password or factors',
+      'change of e-mail address or phone number',
+      'deactivation',
+      'deletion',
+    ],
   },
   enrolment_due: {
-    actions: { enrol: ['enrolment_due', 'signed_in'], step_up: ['enrolment_due'], log_out: ['anonymous'] },
-    endedBy: ['expiry', 'revocation', 'change of password', 'deactivation', 'deletion', 'loss of the role'],
+    actions: {
+      enrol: ['enrolment_due', 'signed_in'],
+      step_up: ['enrolment_due', 'signed_in'],
+      log_out: ['anonymous'],
+    },
+    endedBy: [
+      'expiry',
+      'revocation',
+      'change of password or factors in another session',
+      'change of e-mail address or phone number in another session',
+      'deactivation',
+      'deletion',
+      'loss of the role',
+    ],
   },
   signed_in: {
     actions: { step_up: ['signed_in'], log_out: ['anonymous'] },
-    endedBy: ['expiry', 'revocation', 'change of password or factors', 'deactivation', 'deletion'],
+    endedBy: [
+      'expiry',
+      'revocation',
+      'change of password or factors in another session',
+      'change of e-mail address or phone number in another session',
+      'deactivation',
+      'deletion',
+    ],
   },
 } as const
 
 type State = keyof typeof signInMachine
 
+/** What can be asked for. */
+export type ProofMethod = 'password' | Method
+
 /** What was proved. A `verified_passkey` is two factors: the key, and what its authenticator asks its person for. */
-export type Proof = 'password' | Method | 'verified_passkey'
+export type Proof = ProofMethod | 'verified_passkey'
 
 /** Somebody who has just proved something. */
 export type Claim = {
@@ -70,7 +107,7 @@ export type Claim = {
 
 export type Arrival =
   | { state: 'anonymous'; reason: 'refused' | 'email_not_verified' }
-  | { state: 'second_factor_due'; mfaToken: string; methods: Method[] }
+  | { state: 'second_factor_due'; mfaToken: string; methods: ProofMethod[] }
   | { state: Extract<State, 'enrolment_due' | 'signed_in'>; session: StartedSession }
 
 export type SignInDeps = {
@@ -116,12 +153,23 @@ export async function advance(
 const mayGoOn = (person: SignInState, { passwordVersion }: Claim): boolean =>
   person.is_active && (passwordVersion === null || passwordVersion === person.password_version)
 
-/** What may be asked for now; nothing once two factors are proved, or the only one that is enrolled. */
-async function dueMethods({ factors }: SignInDeps, trx: Tx, { userId, proved }: Claim): Promise<Method[]> {
+/** What may be asked for now; nothing once two factors are proved, or all that there are. */
+async function dueMethods(
+  { factors }: SignInDeps,
+  trx: Tx,
+  { userId, proved }: Claim,
+): Promise<ProofMethod[]> {
   if (isTwoFactors(proved)) return []
-  const enrolled = (await factors.list(trx, userId)).map(({ method }) => method)
+  const methods = await provableMethods(factors, trx, userId)
   // A passkey that did not verify its person is one factor, and can't be the second one as well.
-  return enrolled.filter(method => !proved.includes(method))
+  return methods.filter(method => !proved.includes(method))
+}
+
+/** Everything that a user can prove: what they have enrolled, and their password. */
+export async function provableMethods(factors: Factors, db: Db, userId: string): Promise<ProofMethod[]> {
+  const [enrolled, credential] = await Promise.all([factors.list(db, userId), findCredential(db, userId)])
+  const methods: ProofMethod[] = enrolled.map(({ method }) => method)
+  return typeof credential?.password_hash === 'string' ? [...methods, 'password'] : methods
 }
 
 const isTwoFactors = (proved: readonly Proof[]): boolean =>
@@ -167,8 +215,27 @@ async function enter(
   return session
 }
 
+/**
+ * What a session is worth in place of one in which one more thing was proved. A factor of another kind than the one
+ * that it began with makes two; the password is the second only where there was no other.
+ */
+export function afterStepUp(
+  { assurance_level, authentication_methods, second_factor_at }: SessionState,
+  proved: Proof,
+  at: Date,
+): Omit<SessionProof, 'userId'> {
+  const hadTwo = assurance_level === 'aal2'
+  const isAnother = proved === 'verified_passkey' || !authentication_methods.includes(methodReference[proved])
+  if (!hadTwo && !isAnother) return { methods: amrOf([proved]), assuranceLevel: 'aal1' }
+  return {
+    methods: [...new Set([...amrOf([proved]), 'mfa'])],
+    assuranceLevel: 'aal2',
+    secondFactorAt: hadTwo && proved === 'password' ? second_factor_at : at,
+  }
+}
+
 /** How a token names what was proved (RFC 8176). */
-export function amrOf(proved: readonly Proof[]): string[] {
+function amrOf(proved: readonly Proof[]): string[] {
   const names = proved.flatMap(proof =>
     proof === 'verified_passkey' ? [methodReference.passkey, 'user'] : [methodReference[proof]],
   )

@@ -5,12 +5,13 @@ import type { App } from '../../http/types.ts'
 import { originOf } from '../audit/index.ts'
 import { TokensSchema } from '../sessions/index.ts'
 import { type ArrivalReplyDeps, replyToArrival } from './arrival-reply.ts'
+import { readProof } from './given-proof.ts'
 import { MfaChallengedSchema, StepUpChallengeSchema, StepUpSchema } from './mfa-schemas.ts'
-import { prepareFactor } from './second-factor.ts'
-import { type StepUpDeps, stepUp } from './step-up.ts'
+import { prepareFactor, type SecondFactorDeps } from './second-factor.ts'
+import { stepUp } from './step-up.ts'
 
 /** Proving again who one is. */
-export function stepUpRoutes(app: App, deps: StepUpDeps & ArrivalReplyDeps): void {
+export function stepUpRoutes(app: App, deps: SecondFactorDeps & ArrivalReplyDeps): void {
   app.addSchema(StepUpSchema)
   app.addSchema(StepUpChallengeSchema)
 
@@ -39,14 +40,15 @@ export function stepUpRoutes(app: App, deps: StepUpDeps & ArrivalReplyDeps): voi
       },
     },
     async handler(request, reply) {
-      const { password, method, ...proof } = request.body
-      const given = password !== undefined ? { password } : method && { method, ...proof }
-      if (!given) {
+      const { body } = request
+      const method = body.method ?? (body.password === undefined ? undefined : 'password')
+      if (!method) {
         throw new ProblemError('validation_failed', {
           errors: [{ path: '', code: 'one_proof', message: 'takes either password or method' }],
         })
       }
-      const session = await stepUp(deps, originOf(request), principalOf(request), given)
+      const proof = readProof({ ...body, method })
+      const session = await stepUp(deps, originOf(request), principalOf(request), proof)
       return replyToArrival(deps, request, reply, { state: 'signed_in', session })
     },
   })

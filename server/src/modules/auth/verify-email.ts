@@ -2,6 +2,7 @@ import type { Store, Tx } from '../../db/store.ts'
 import type { Outbound } from '../../delivery/index.ts'
 import { unusablePasswordHash } from '../../hashing/unusable-hash.ts'
 import type { Principal } from '../../http/principal.ts'
+import type { FieldError } from '../../http/problem-schema.ts'
 import { ProblemError } from '../../http/problems.ts'
 import { enqueue } from '../../jobs/worker.ts'
 import type { Clock } from '../../lib/clock.ts'
@@ -18,7 +19,7 @@ import {
 } from '../users/index.ts'
 import type { Verification } from '../verification/index.ts'
 import { endAccess } from './end-access.ts'
-import { dropFactors } from './enrol-factor.ts'
+import { handOver } from './hand-over.ts'
 import { findActiveByEmail, nameOf, unlessLimited } from './owner.ts'
 import { sendResetMail } from './reset-mail.ts'
 import { type Asker, sendVerificationMail } from './verification-mail.ts'
@@ -38,12 +39,12 @@ export const sendVerificationJob = { name: 'auth.send_verification' }
 
 /**
  * Sends the signed-in user the mail that proves their address; nothing where it is proved already.
- * @throws ProblemError otp_quota_exceeded, otp_cooldown
+ * @throws ProblemError otp_quota_exceeded
  */
 export async function requestOwnVerification(deps: VerifyEmailDeps, userId: string): Promise<void> {
   const user = await findUserRecord(deps.store.db, userId)
   if (!user?.is_active || user.email_verified_at) return
-  await sendTo(deps, user, 'owner')
+  await sendTo(deps, user, 'signed_in')
 }
 
 /** Asks for that mail by address. As with a reset, nobody is looked up before the reply. */
@@ -76,11 +77,10 @@ export type EmailProof = { token?: string | undefined; code?: string | undefined
 
 /**
  * Proves an address. Whoever asked for the mail as `anyone` and proves it without being signed in to the
- * account has the mailbox, but nothing says that they made the account: somebody else may have registered
- * with their address and kept a password and sessions for later. Those end, and a reset mail lets the owner of
- * the mailbox choose a password (“pre-hijacking”, Sudhodanan and Paverd, 2022).
+ * account has the mailbox, but nothing says that they made the account: it is handed over, and a reset mail lets
+ * the owner of the mailbox choose a password.
  * @returns the user's id, and whether their credentials ended with it
- * @throws ProblemError invalid_link, invalid_code, otp_cooldown (told to the signed-in only)
+ * @throws ProblemError validation_failed, invalid_link, invalid_code, otp_cooldown (told to the signed-in only)
  */
 export async function verifyEmail(
   deps: VerifyEmailDeps,
@@ -89,12 +89,26 @@ export async function verifyEmail(
   proof: EmailProof,
 ): Promise<Verified> {
   if (proof.token !== undefined) return verifyByLink(deps, origin, principal, proof.token)
+  refuseIncomplete(proof, principal)
   const verified = await verifyByCode(deps, origin, principal, proof)
   if (verified === undefined) throw new ProblemError('invalid_code')
   return verified
 }
 
 export type Verified = { userId: string; handedOver: boolean }
+
+function refuseIncomplete({ code, email }: EmailProof, principal: Principal | undefined): void {
+  const errors: FieldError[] = []
+  if (code === undefined) {
+    const message = 'is needed: the code of the mail; or else token, from its link'
+    errors.push({ path: '/code', code: 'required', message })
+  }
+  if (email === undefined && !principal) {
+    const message = 'is needed with code where nobody is signed in'
+    errors.push({ path: '/email', code: 'required', message })
+  }
+  if (errors.length > 0) throw new ProblemError('validation_failed', { errors })
+}
 
 function verifyByLink(
   deps: VerifyEmailDeps,
@@ -107,7 +121,8 @@ function verifyByLink(
     const proof = await deps.verification.consumeLink(trx, at, { purpose: 'EMAIL_VERIFICATION', token })
     const user = await lockUser(trx, proof.userId)
     if (!user?.is_active || user.email_key !== proof.target) throw new ProblemError('invalid_link')
-    return confirm(deps, trx, at, origin, user, isOwner(proof.data, user, principal))
+    const isOwner = proof.data.asker !== 'anyone' || principal?.userId === user.id
+    return confirm(deps, trx, at, origin, user, isOwner)
   })
 }
 
@@ -129,7 +144,8 @@ async function verifyByCode(
       const guess = { purpose: 'EMAIL_VERIFICATION', userId, target: user.email_key, code } as const
       const outcome = await deps.verification.consumeCode(trx, at, guess)
       if (!outcome.valid) return undefined
-      return confirm(deps, trx, at, origin, user, isOwner(outcome.data, user, principal))
+      const isOwner = principal?.userId === user.id || (await isTheirs(deps, trx, at, user, outcome.data))
+      return confirm(deps, trx, at, origin, user, isOwner)
     })
   } catch (error) {
     // A cool-down would tell strangers that there is an account.
@@ -138,11 +154,22 @@ async function verifyByCode(
   }
 }
 
-const isOwner = (
-  data: Readonly<Record<string, unknown>>,
-  user: LockedUser,
-  principal: Principal | undefined,
-): boolean => data.asker === 'owner' || principal?.userId === user.id
+/**
+ * Whether a code proves an address for whoever made the account, typed by whom it may. A newer code takes the
+ * place of an older one, so one that the account's maker had sent may be typed by somebody else, who asked by
+ * address; their link stays beside it, and tells.
+ */
+async function isTheirs(
+  { verification }: VerifyEmailDeps,
+  trx: Tx,
+  at: Date,
+  { id: userId }: LockedUser,
+  { asker }: Readonly<Record<string, unknown>>,
+): Promise<boolean> {
+  if (asker !== 'owner') return false
+  const links = await verification.listLinks(trx, at, { userId, purpose: 'EMAIL_VERIFICATION' })
+  return links.every(({ data }) => data.asker !== 'anyone')
+}
 
 async function confirm(
   deps: VerifyEmailDeps,
@@ -153,15 +180,15 @@ async function confirm(
   byOwner: boolean,
 ): Promise<Verified> {
   const handedOver = !byOwner && !user.email_verified_at
-  if (handedOver) await handOver(deps, trx, at, origin, user)
+  if (handedOver) await endCredentials(deps, trx, at, origin, user)
   await setEmailVerified(trx, at, origin, user)
   await deps.verification.cancel(trx, user.id, ['EMAIL_VERIFICATION'])
   await deps.store.announce(trx, { kind: 'user', id: user.id })
   return { userId: user.id, handedOver }
 }
 
-/** Takes an account from whoever made it, for the owner of its address. */
-async function handOver(
+/** Hands an account over, with no password but the one that its address's owner may choose. */
+async function endCredentials(
   deps: VerifyEmailDeps,
   trx: Tx,
   at: Date,
@@ -169,8 +196,7 @@ async function handOver(
   user: LockedUser,
 ): Promise<void> {
   await replacePasswordHash(trx, { userId: user.id, hash: unusablePasswordHash(), at })
-  await dropFactors(deps, trx, at, origin, user.id)
-  await deps.verification.cancel(trx, user.id)
+  await handOver(deps, trx, at, origin, user)
   await endAccess(deps, trx, at, origin, { userId: user.id, reason: 'email_verified' })
   await appendAudit(trx, at, origin, {
     action: 'user.credentials_revoked',
@@ -178,5 +204,6 @@ async function handOver(
     changedFields: ['password'],
     details: { reason: 'email_verified' },
   })
-  await unlessLimited(() => sendResetMail(deps, trx, at, user))
+  // Strangers may have used the quota up, and without this mail nobody gets in any more.
+  await sendResetMail(deps, trx, at, user, { counted: false })
 }

@@ -1,5 +1,6 @@
 export { exportFactors } from './export.ts'
 export { factorJobs } from './jobs.ts'
 export { type CodeMethod, type EnrolledMethod, type Method, methodReference } from './methods.ts'
+export { readPasskeyName } from './passkey-name.ts'
 export { createPasskeys, type Passkeys, type PasskeyView, type VerifiedPasskey } from './passkeys.ts'
 export { createFactors, type EnrolledFactor, type Factors, type TotpSetup } from './service.ts'

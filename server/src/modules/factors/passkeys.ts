@@ -7,6 +7,7 @@ import type {
 import { type ConstraintProblems, orConflict } from '../../db/constraints.ts'
 import type { Db, Store, Tx } from '../../db/store.ts'
 import { ProblemError } from '../../http/problems.ts'
+import { inBatches } from '../../lib/batches.ts'
 import { addTime, type Clock, minutes } from '../../lib/clock.ts'
 import { uuidToBytes, uuidv7 } from '../../lib/ids.ts'
 import { randomToken, sha256 } from '../../lib/secrets.ts'
@@ -44,8 +45,8 @@ export type Passkeys = {
   }): Promise<PublicKeyCredentialCreationOptionsJSON>
   /**
    * Checks an answer: challenge, type, origin, RP id and algorithm (WebAuthn Level 3, section 7.1). If it holds,
-   * `keep` inserts the passkey into its transaction.
-   * @throws ProblemError invalid_passkey, passkey_taken
+   * `keep` locks the user and inserts the passkey into its transaction.
+   * @throws ProblemError invalid_passkey, passkey_taken, conflict (there are too many)
    */
   register(
     userId: string,
@@ -126,8 +127,7 @@ export function createPasskeys(deps: {
   return {
     async registrationOptions({ id, username, full_name }) {
       const excludeCredentials = await descriptors(store.db, id)
-      if (excludeCredentials.length >= most)
-        throw new ProblemError('conflict', { detail: `Nobody has more than ${most} passkeys.` })
+      refuseMore(excludeCredentials.length)
       const { generateRegistrationOptions } = await webAuthn()
       return generateRegistrationOptions({
         rpName,
@@ -161,8 +161,9 @@ export function createPasskeys(deps: {
       const { credential, credentialBackedUp } = registrationInfo
       const id = uuidv7(clock.now())
       await store.transact(trx =>
-        keep(trx, at =>
-          orConflict(taken, () =>
+        keep(trx, async at => {
+          refuseMore((await repo.listPasskeys(trx, userId)).length)
+          await orConflict(taken, () =>
             repo.insertPasskey(trx, {
               id,
               user_id: userId,
@@ -174,8 +175,8 @@ export function createPasskeys(deps: {
               name,
               created_at: at,
             }),
-          ),
-        ),
+          )
+        }),
       )
       const kept = (await repo.listPasskeys(store.db, userId)).find(row => row.id === id)
       if (!kept) throw new ProblemError('conflict')
@@ -233,8 +234,16 @@ export function createPasskeys(deps: {
     },
 
     remove: repo.deletePasskey,
-    cleanUp: () => repo.deleteExpiredChallenges(store.db, clock.now()),
+    async cleanUp() {
+      const at = clock.now()
+      await inBatches(limit => repo.deleteExpiredChallenges(store.db, at, limit))
+    },
   }
+}
+
+/** Asked again at the end, under the user's lock: many may have been begun at once. */
+function refuseMore(count: number): void {
+  if (count >= most) throw new ProblemError('conflict', { detail: `Nobody has more than ${most} passkeys.` })
 }
 
 function challengeOf(clientDataJSON: string): string | undefined {

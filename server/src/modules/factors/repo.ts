@@ -166,8 +166,14 @@ export async function takeChallenge(
     .executeTakeFirst()
 }
 
-export async function deleteExpiredChallenges(db: Db, at: Date): Promise<void> {
-  await db.deleteFrom('passkey_challenges').where('expires_at', '<=', at).execute()
+/** Deletes at most `limit` challenges that expired. Returns how many went. */
+export async function deleteExpiredChallenges(db: Db, at: Date, limit: number): Promise<number> {
+  const { numAffectedRows } = await sql`
+    delete from passkey_challenges where challenge_hash in (
+      select challenge_hash from passkey_challenges where expires_at <= ${at} order by expires_at limit ${limit}
+      for update skip locked
+    )`.execute(db)
+  return Number(numAffectedRows ?? 0n)
 }
 
 export async function insertPasskey(trx: Tx, passkey: Insertable<PasskeysTable>): Promise<void> {
@@ -252,6 +258,20 @@ export async function findEmail(db: Db, userId: string): Promise<string | undefi
 export async function deleteAll(trx: Tx, userId: string): Promise<void> {
   for (const table of ['second_factors', 'passkeys', 'recovery_codes'] as const)
     await trx.deleteFrom(table).where('user_id', '=', userId).execute()
+}
+
+/** Deletes factors, passkeys and recovery codes that were added since a moment. False where there were none. */
+export async function deleteSince(trx: Tx, userId: string, since: Date): Promise<boolean> {
+  const { rows } = await sql<{ any: boolean }>`
+    with factors as (
+      delete from second_factors where user_id = ${userId} and confirmed_at >= ${since} returning 1
+    ), keys as (
+      delete from passkeys where user_id = ${userId} and created_at >= ${since} returning 1
+    ), codes as (
+      delete from recovery_codes where user_id = ${userId} and created_at >= ${since} returning 1
+    )
+    select exists (table factors) or exists (table keys) or exists (table codes) as any`.execute(trx)
+  return rows[0]?.any ?? false
 }
 
 export async function listFactors(db: Db, userId: string): Promise<FactorRow[]> {

@@ -49,6 +49,8 @@ export type Factors = {
   removeRecoveryCodes(trx: Tx, userId: string): Promise<void>
   /** Every factor, passkeys and recovery codes too. */
   removeAll(trx: Tx, userId: string): Promise<void>
+  /** What was added since a moment, passkeys and recovery codes too. False where that is nothing. */
+  removeSince(trx: Tx, userId: string, since: Date): Promise<boolean>
   /** Seals every secret again that another key than `keyId` sealed. Returns how many. */
   sealAgain(keyId: number): Promise<number>
 }
@@ -164,6 +166,7 @@ export function createFactors(deps: {
     removeRecoveryCodes: (trx, userId) => repo.replaceRecoveryCodes(trx, userId, [], new Date(0)),
 
     removeAll: repo.deleteAll,
+    removeSince: repo.deleteSince,
 
     async sealAgain(keyId) {
       const { db } = deps.store

@@ -171,8 +171,24 @@ export async function deleteByPrefix(trx: Tx, prefix: Buffer): Promise<void> {
   await trx.deleteFrom('attempt_limits').where('key', '>=', prefix).where('key', '<', end).execute()
 }
 
-/** Deletes counts that say nothing any more. */
-export async function deleteForgotten(db: Db, before: Date): Promise<void> {
-  await sql`
-    delete from attempt_limits where greatest(reserved_at, failed_at, blocked_until) < ${before}`.execute(db)
+/**
+ * Of the `limit` keys above `after`, deletes those whose counts say nothing any more, and returns the last. An
+ * index on times would cost every sign-in more than this walk: its updates could not stay within a page.
+ */
+export async function deleteForgotten(
+  db: Db,
+  page: { after: Buffer; before: Date; limit: number },
+): Promise<Buffer | undefined> {
+  const { rows } = await sql<{ key: Buffer }>`
+    with page as materialized (
+      select key from attempt_limits where key > ${page.after} order by key limit ${page.limit}
+    ), forgotten as (
+      select key from attempt_limits
+      where key in (table page) and greatest(reserved_at, failed_at, blocked_until) < ${page.before}
+      for update skip locked
+    ), deleted as (
+      delete from attempt_limits where key in (table forgotten)
+    )
+    select key from page order by key desc limit 1`.execute(db)
+  return rows[0]?.key
 }

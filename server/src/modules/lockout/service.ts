@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Db, Store, Tx } from '../../db/store.ts'
 import { addressGroup } from '../../http/client-address.ts'
 import { ProblemError } from '../../http/problems.ts'
+import { pageByPage } from '../../lib/batches.ts'
 import { addTime, type Clock, days } from '../../lib/clock.ts'
 import { uuidToBytes } from '../../lib/ids.ts'
 import { hmacSha256 } from '../../lib/secrets.ts'
@@ -187,7 +188,12 @@ export function createLockout(deps: {
     unlock: (trx, userId, what = 'everything') =>
       repo.deleteByPrefix(trx, userKey(userId, what === 'password' ? 'password' : '')),
 
-    cleanUp: () => repo.deleteForgotten(store.db, addTime(clock.now(), -days(2))),
+    cleanUp() {
+      const before = addTime(clock.now(), -days(2))
+      return pageByPage<Buffer>(Buffer.alloc(0), (after, limit) =>
+        repo.deleteForgotten(store.db, { after, before, limit }),
+      )
+    },
   }
 }
 

@@ -6,6 +6,7 @@ export { describeDevice } from './device.ts'
 export { introspectionRoute } from './introspection.ts'
 export { sessionJobs } from './jobs.ts'
 export { exportDevices, noteDevice } from './known-devices.ts'
+export type { SessionState } from './repo.ts'
 export { jwksRoute, sessionRoutes } from './routes.ts'
 export { SessionListSchema, TokensSchema } from './schemas.ts'
 export {

@@ -7,9 +7,7 @@ export function sessionJobs(deps: { sessions: Sessions; keys: KeyRing }): Job[] 
     {
       name: 'sessions.delete_ended',
       schedule: '17 * * * *',
-      async run() {
-        await deps.sessions.cleanUp()
-      },
+      run: () => deps.sessions.cleanUp(),
     },
     {
       name: 'sessions.rotate_signing_keys',

@@ -1,6 +1,7 @@
 import { type Insertable, type Selectable, sql } from 'kysely'
 import { type Db, sendWithCommit, type Tx } from '../../db/store.ts'
 import type { SessionsTable, SigningKeysTable } from '../../db/tables.ts'
+import { uuidv7Floor } from '../../lib/ids.ts'
 
 export type PrincipalRow = {
   session_id: string
@@ -66,6 +67,24 @@ export async function raiseSession(
         group by m order by min(n)
       )
     where id = ${raise.sessionId} and revoked_at is null`.execute(trx)
+}
+
+/** What a session has proved. */
+export type SessionState = Pick<
+  PrincipalRow,
+  'assurance_level' | 'authentication_methods' | 'second_factor_at'
+>
+
+/** Holds a living session as it is until `trx` ends: whatever would end it waits, or is seen here. */
+export async function holdSession(
+  trx: Tx,
+  ask: { userId: string; sessionId: string; at: Date },
+): Promise<SessionState | undefined> {
+  const { rows } = await sql<SessionState>`
+    select assurance_level, authentication_methods, second_factor_at from sessions
+    where id = ${ask.sessionId} and user_id = ${ask.userId} and revoked_at is null and expires_at > ${ask.at}
+    for no key update`.execute(trx)
+  return rows[0]
 }
 
 export function insertSession(trx: Tx, session: Insertable<SessionsTable>): void {
@@ -221,22 +240,36 @@ export async function recordUse(db: Db, uses: readonly { sessionId: string; at: 
     from locked where s.id = locked.id`.execute(db)
 }
 
-/**
- * Deletes at most `limit` sessions that expired or ended before `before`. Returns how many went.
- * Ids are in order of time, so the rows that can't be due are not looked at.
- */
-export async function deleteEndedSessions(
-  db: Db,
-  options: { before: Date; newestPossible: string; limit: number },
-): Promise<number> {
+/** Deletes at most `limit` sessions that were ended before `before`. Returns how many went. */
+export async function deleteRevokedSessions(db: Db, before: Date, limit: number): Promise<number> {
   const { numAffectedRows } = await sql`
     delete from sessions where id in (
-      select id from sessions
-      where id < ${options.newestPossible}
-        and (expires_at < ${options.before} or revoked_at < ${options.before})
-      order by id limit ${options.limit} for update skip locked
+      select id from sessions where revoked_at < ${before} order by revoked_at limit ${limit}
+      for update skip locked
     )`.execute(db)
   return Number(numAffectedRows ?? 0n)
+}
+
+/**
+ * Of the `limit` sessions above the id `after` that began before `begunBefore`, deletes those that expired before
+ * `before`, and returns the last. An index on the expiry would cost every refresh more than this walk: its update
+ * could not stay within a page.
+ */
+export async function deleteExpiredSessions(
+  db: Db,
+  page: { after: string; begunBefore: Date; before: Date; limit: number },
+): Promise<string | undefined> {
+  const { rows } = await sql<{ id: string }>`
+    with page as materialized (
+      select id from sessions where id > ${page.after} and id < ${uuidv7Floor(page.begunBefore)}
+      order by id limit ${page.limit}
+    ), expired as (
+      select id from sessions where id in (table page) and expires_at < ${page.before} for update skip locked
+    ), deleted as (
+      delete from sessions where id in (table expired)
+    )
+    select id from page order by id desc limit 1`.execute(db)
+  return rows[0]?.id
 }
 
 export async function listSigningKeys(

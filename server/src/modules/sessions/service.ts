@@ -1,11 +1,12 @@
 import type { Store, Tx } from '../../db/store.ts'
 import type { Outbound } from '../../delivery/index.ts'
 import { ProblemError } from '../../http/problems.ts'
+import { inBatches, pageByPage } from '../../lib/batches.ts'
 import { addTime, type Clock, days, seconds } from '../../lib/clock.ts'
 import { uuidv7 } from '../../lib/ids.ts'
 import { appendAudit, type Origin } from '../audit/index.ts'
 import { appendEvent } from '../events/index.ts'
-import { findUserRecord } from '../users/index.ts'
+import { findUserRecord, lockUser } from '../users/index.ts'
 import { issueAccessToken, type TokenSettings } from './access-token.ts'
 import type { Authenticator } from './authenticator.ts'
 import { type Device, describeDevice } from './device.ts'
@@ -65,6 +66,8 @@ export type StartedSession = { id: string; refreshToken: RefreshToken }
 export type Sessions = {
   /** Starts a session for somebody who just proved who they are. */
   start(trx: Tx, at: Date, origin: Origin, proof: SessionProof): Promise<StartedSession>
+  /** Holds a living session of a user until `trx` ends; undefined where it has ended. Lock the user before. */
+  hold(trx: Tx, at: Date, ask: { userId: string; sessionId: string }): Promise<repo.SessionState | undefined>
   /** Notes that a session has just proved a second factor as well. */
   raise(trx: Tx, at: Date, raise: { sessionId: string; methods: readonly string[] }): Promise<void>
   /** Tokens for a started session, after its commit. */
@@ -79,7 +82,7 @@ export type Sessions = {
   end(origin: Origin, userId: string, sessionId: string, reason: EndReason): Promise<boolean>
   /** Ends all sessions of a user, or all but one. Returns how many. */
   endAll(origin: Origin, userId: string, reason: EndReason, except?: string): Promise<number>
-  /** The same as part of a change. */
+  /** The same as part of a change that has locked the user. */
   endAllWithin(
     trx: Tx,
     at: Date,
@@ -93,12 +96,14 @@ export type Sessions = {
     origin: Origin,
     end: { userId: string; sessionId: string; reason: EndReason },
   ): Promise<number>
-  /** Deletes what ended more than a day ago, a thousand at a time. Returns how many. */
-  cleanUp(): Promise<number>
+  /** Deletes what ended more than a day ago. */
+  cleanUp(): Promise<void>
 }
 
 /** For so long a replaced refresh token still gets its successor: two tabs, or a reply that got lost. */
 const grace = seconds(10)
+
+const lowestId = '00000000-0000-0000-0000-000000000000'
 
 export function createSessions(deps: {
   store: Store
@@ -224,6 +229,7 @@ export function createSessions(deps: {
 
   return {
     start,
+    hold: (trx, at, ask) => repo.holdSession(trx, { ...ask, at }),
     async raise(trx, at, { sessionId, methods }) {
       await repo.raiseSession(trx, { sessionId, methods, at })
       await store.announce(trx, { kind: 'session', id: sessionId })
@@ -241,23 +247,26 @@ export function createSessions(deps: {
       return ended === 1
     },
     endAll: (origin, userId, reason, except) =>
-      store.transact(trx =>
-        endWithin(trx, clock.now(), origin, { userId, reason, ...(except !== undefined && { except }) }),
-      ),
+      store.transact(async trx => {
+        // Whoever starts a session holds the user: one that is just being started ends as well.
+        await lockUser(trx, userId)
+        return endWithin(trx, clock.now(), origin, {
+          userId,
+          reason,
+          ...(except !== undefined && { except }),
+        })
+      }),
     endAllWithin: (trx, at, origin, { userId, reason, except }) =>
       endWithin(trx, at, origin, { userId, reason, ...(except !== undefined && { except }) }),
     endOneWithin: (trx, at, origin, { userId, sessionId, reason }) =>
       endWithin(trx, at, origin, { userId, only: sessionId, reason }),
     async cleanUp() {
       const before = addTime(clock.now(), -days(1))
-      // Revocation comes any time after creation; expiry at the earliest a refresh lifetime after it.
-      const newestPossible = uuidv7(before)
-      let deleted = 0
-      for (;;) {
-        const n = await repo.deleteEndedSessions(store.db, { before, newestPossible, limit: 1000 })
-        deleted += n
-        if (n < 1000) return deleted
-      }
+      await inBatches(limit => repo.deleteRevokedSessions(store.db, before, limit))
+      const begunBefore = addTime(before, -refreshLifetime)
+      await pageByPage(lowestId, (after, limit) =>
+        repo.deleteExpiredSessions(store.db, { after, begunBefore, before, limit }),
+      )
     },
   }
 }

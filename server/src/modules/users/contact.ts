@@ -1,12 +1,12 @@
 import { type ConstraintProblems, orConflict } from '../../db/constraints.ts'
-import type { Tx } from '../../db/store.ts'
+import type { Db, Tx } from '../../db/store.ts'
 import { ProblemError } from '../../http/problems.ts'
 import { hours } from '../../lib/clock.ts'
 import { emailKey } from '../../lib/text.ts'
 import { appendAudit, type Origin } from '../audit/index.ts'
 import { appendEvent } from '../events/index.ts'
 import { holdName, refuseHeldNames } from './name-holds.ts'
-import { findOwner, type LockedUser, lockUser, type SignInName, updateUser } from './repo.ts'
+import { findForeignHold, findOwner, type LockedUser, lockUser, type SignInName, updateUser } from './repo.ts'
 
 /*
  * Changes of a record's addresses, each with its audit row and event. The record is locked, and its new address
@@ -75,6 +75,13 @@ async function refuseTaken(trx: Tx, userId: string, name: SignInName): Promise<v
   if (owner && owner.id !== userId) {
     throw new ProblemError(name.column === 'email_key' ? 'email_taken' : 'phone_taken')
   }
+}
+
+/** Whether an address, in compared form, is somebody else's, or held for them. */
+export async function isEmailTaken(db: Db, at: Date, userId: string, key: string): Promise<boolean> {
+  const owner = await findOwner(db, { column: 'email_key', value: key })
+  if (owner && owner.id !== userId) return true
+  return (await findForeignHold(db, { at, userId, names: [{ kind: 'email', key }] })) !== undefined
 }
 
 /** Sets a phone number, proved or not, or takes it away. @throws ProblemError phone_taken */

@@ -1,5 +1,12 @@
 export { type ChangeUsernameDeps, changeUsername, setUsername } from './change-username.ts'
-export { emailUndoTime, releaseUnprovedPhone, setEmail, setEmailVerified, setPhone } from './contact.ts'
+export {
+  emailUndoTime,
+  isEmailTaken,
+  releaseUnprovedPhone,
+  setEmail,
+  setEmailVerified,
+  setPhone,
+} from './contact.ts'
 export { createUser, type NewUser, readNewUser } from './create-user.ts'
 export { deleteDemoUsers, insertDemoUser } from './demo.ts'
 export { type EraseDeps, eraseDueUsers, eraseUser } from './erase.ts'

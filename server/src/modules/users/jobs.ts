@@ -1,5 +1,6 @@
 import type { Store } from '../../db/store.ts'
 import type { Job } from '../../jobs/worker.ts'
+import { inBatches } from '../../lib/batches.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { deleteEndedHolds } from './repo.ts'
 import { refreshOutdated } from './search/search.ts'
@@ -10,7 +11,10 @@ export function userJobs({ store, clock }: { store: Store; clock: Clock }): Job[
     {
       name: 'users.release_names',
       schedule: '29 * * * *',
-      run: () => deleteEndedHolds(store.db, clock.now()),
+      async run() {
+        const at = clock.now()
+        await inBatches(limit => deleteEndedHolds(store.db, at, limit))
+      },
     },
     {
       name: 'users.end_subscriptions',

@@ -80,14 +80,14 @@ export async function upsertNameHold(trx: Tx, hold: Insertable<NameHoldsTable>):
 
 /** Which of the names, if any, is held for somebody else. */
 export async function findForeignHold(
-  trx: Tx,
+  db: Db,
   ask: { at: Date; userId: string | null; names: readonly { kind: NameHoldsTable['kind']; key: string }[] },
 ): Promise<NameHoldsTable['kind'] | undefined> {
   const { rows } = await sql<{ kind: NameHoldsTable['kind'] }>`
     select h.kind from name_holds h
     join unnest(${ask.names.map(({ kind }) => kind)}::text[], ${ask.names.map(({ key }) => key)}::text[])
       as n (kind, name_key) using (kind, name_key)
-    where h.user_id is distinct from ${ask.userId}::uuid and h.held_until > ${ask.at} limit 1`.execute(trx)
+    where h.user_id is distinct from ${ask.userId}::uuid and h.held_until > ${ask.at} limit 1`.execute(db)
   return rows[0]?.kind
 }
 
@@ -96,8 +96,14 @@ export async function listHeldNames(db: Db, userId: string) {
   return db.selectFrom('name_holds').selectAll().where('user_id', '=', userId).execute()
 }
 
-export async function deleteEndedHolds(db: Db, at: Date): Promise<void> {
-  await db.deleteFrom('name_holds').where('held_until', '<=', at).execute()
+/** Deletes at most `limit` holds that ended. Returns how many went. */
+export async function deleteEndedHolds(db: Db, at: Date, limit: number): Promise<number> {
+  const { numAffectedRows } = await sql`
+    delete from name_holds where (kind, name_key) in (
+      select kind, name_key from name_holds where held_until <= ${at} order by held_until limit ${limit}
+      for update skip locked
+    )`.execute(db)
+  return Number(numAffectedRows ?? 0n)
 }
 
 export async function updateUser(trx: Tx, id: string, changes: Updateable<UsersTable>): Promise<void> {

@@ -165,7 +165,7 @@ export async function insertLink(trx: Tx, link: Omit<NewCode, 'tries'>): Promise
     .execute()
 }
 
-export type LinkRow = { user_id: string; target: string; data: Record<string, unknown>; expires_at: Date }
+export type LinkRow = { user_id: string; target: string; data: Record<string, unknown>; created_at: Date }
 
 export async function findLink(
   db: Db,
@@ -173,12 +173,27 @@ export async function findLink(
 ): Promise<LinkRow | undefined> {
   return db
     .selectFrom('verifications')
-    .select(['user_id', 'target', 'data', 'expires_at'])
+    .select(['user_id', 'target', 'data', 'created_at'])
     .where('kind', '=', 'link')
     .where('secret_hash', '=', link.hash)
     .where('purpose', '=', link.purpose)
     .where('expires_at', '>', link.at)
     .executeTakeFirst()
+}
+
+/** The living links of a user. */
+export async function listLinks(
+  db: Db,
+  of: { purpose: string; userId: string; at: Date },
+): Promise<LinkRow[]> {
+  return db
+    .selectFrom('verifications')
+    .select(['user_id', 'target', 'data', 'created_at'])
+    .where('kind', '=', 'link')
+    .where('user_id', '=', of.userId)
+    .where('purpose', '=', of.purpose)
+    .where('expires_at', '>', of.at)
+    .execute()
 }
 
 /** Uses a link up: of any number of requests with it one gets the row. */
@@ -192,12 +207,17 @@ export async function takeLink(
     .where('secret_hash', '=', link.hash)
     .where('purpose', '=', link.purpose)
     .where('expires_at', '>', link.at)
-    .returning(['user_id', 'target', 'data', 'expires_at'])
+    .returning(['user_id', 'target', 'data', 'created_at'])
     .executeTakeFirst()
 }
 
-export async function deleteOfUser(trx: Tx, userId: string, purposes?: readonly string[]): Promise<void> {
-  const all = trx.deleteFrom('verifications').where('user_id', '=', userId)
+export async function deleteOfUser(
+  trx: Tx,
+  userId: string,
+  purposes?: readonly string[],
+  since = new Date(0),
+): Promise<void> {
+  const all = trx.deleteFrom('verifications').where('user_id', '=', userId).where('created_at', '>=', since)
   await (purposes ? all.where('purpose', 'in', purposes) : all).execute()
 }
 
@@ -210,11 +230,25 @@ export async function deleteExpired(db: Db, at: Date, limit: number): Promise<nu
   return Number(numAffectedRows ?? 0n)
 }
 
-/** Forgets addresses that were last touched before `before`: nothing of them counts any more. */
-export async function deleteStaleQuotas(db: Db, before: Date): Promise<number> {
-  const { numDeletedRows } = await db
-    .deleteFrom('code_quotas')
-    .where('touched_at', '<', before)
-    .executeTakeFirstOrThrow()
-  return Number(numDeletedRows)
+/**
+ * Of the `limit` addresses above `after`, forgets those that were last touched before `before`, of which nothing
+ * counts any more, and returns the last. An index on the time would cost every code an entry.
+ */
+export async function deleteStaleQuotas(
+  db: Db,
+  page: { after: Buffer; before: Date; limit: number },
+): Promise<Buffer | undefined> {
+  const { rows } = await sql<{ address_hash: Buffer }>`
+    with page as materialized (
+      select address_hash from code_quotas
+      where address_hash > ${page.after} order by address_hash limit ${page.limit}
+    ), stale as (
+      select address_hash from code_quotas
+      where address_hash in (table page) and touched_at < ${page.before}
+      for update skip locked
+    ), deleted as (
+      delete from code_quotas where address_hash in (table stale)
+    )
+    select address_hash from page order by address_hash desc limit 1`.execute(db)
+  return rows[0]?.address_hash
 }

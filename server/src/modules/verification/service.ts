@@ -1,6 +1,7 @@
 import { randomInt } from 'node:crypto'
 import type { Db, Store, Tx } from '../../db/store.ts'
 import { ProblemError } from '../../http/problems.ts'
+import { inBatches, pageByPage } from '../../lib/batches.ts'
 import { addTime, type Clock, days, hours, minutes } from '../../lib/clock.ts'
 import { uuidv7 } from '../../lib/ids.ts'
 import { hmacSha256, randomToken, sha256 } from '../../lib/secrets.ts'
@@ -9,8 +10,13 @@ import type { CodeCounter } from './metrics.ts'
 import { type CodePurpose, codeLifetime, codeTries, type LinkPurpose, linkRules } from './purposes.ts'
 import * as repo from './repo.ts'
 
-/** What a code or link was bound to when it was made, and anything its maker wanted back. */
-export type Proof = { userId: string; target: string; data: Readonly<Record<string, unknown>> }
+/** What a link was bound to when it was made, anything its maker wanted back, and when that was. */
+export type Proof = {
+  userId: string
+  target: string
+  data: Readonly<Record<string, unknown>>
+  issuedAt: Date
+}
 
 type Binding = {
   userId: string
@@ -19,6 +25,9 @@ type Binding = {
   /** Handed back when it is used. Never a secret. */
   data?: Readonly<Record<string, unknown>>
 }
+
+/** A code's address where it is counted as another: what strangers do to the one leaves the other as it is. */
+type Counting = { countedAs?: string | undefined }
 
 /** What came of a guess. Commit the transaction in both cases: a wrong guess counts. */
 export type CodeOutcome = { valid: true; data: Readonly<Record<string, unknown>> } | { valid: false }
@@ -29,7 +38,7 @@ export type Verification = {
    * counts it in the quota of its target. Send it in the same transaction.
    * @throws ProblemError otp_quota_exceeded, otp_cooldown; nothing was written then
    */
-  issueCode(trx: Tx, at: Date, code: Binding & { purpose: CodePurpose }): Promise<string>
+  issueCode(trx: Tx, at: Date, code: Binding & Counting & { purpose: CodePurpose }): Promise<string>
   /**
    * Takes the lock under which codes of an address are sent and judged. Whoever creates a user and then sends
    * them a code or counted link takes it first: a change of e-mail address holds it while it waits for the
@@ -45,7 +54,7 @@ export type Verification = {
   consumeCode(
     trx: Tx,
     at: Date,
-    guess: { purpose: CodePurpose; userId: string; target: string; code: string },
+    guess: { purpose: CodePurpose; userId: string; target: string; code: string } & Counting,
   ): Promise<CodeOutcome>
   /**
    * Makes a link of 256 random bits. Several of one purpose may live side by side.
@@ -59,13 +68,20 @@ export type Verification = {
   ): Promise<{ token: string; url: string }>
   /** What a link is for, without using it up; undefined where it is worth nothing. */
   findLink(db: Db, purpose: LinkPurpose, token: string): Promise<Proof | undefined>
+  /** What a user's links of a purpose are for that still work. */
+  listLinks(db: Db, at: Date, of: { userId: string; purpose: LinkPurpose }): Promise<Proof[]>
   /**
    * Uses a link up and locks its user's row. Of any number at once one gets it.
    * @throws ProblemError invalid_link
    */
   consumeLink(trx: Tx, at: Date, link: { purpose: LinkPurpose; token: string }): Promise<Proof>
-  /** Makes a user's codes and links worthless: those of the purposes, or all. */
-  cancel(trx: Tx, userId: string, purposes?: readonly (CodePurpose | LinkPurpose)[]): Promise<void>
+  /** Makes a user's codes and links worthless: those of the purposes, or all; made since a moment, or ever. */
+  cancel(
+    trx: Tx,
+    userId: string,
+    purposes?: readonly (CodePurpose | LinkPurpose)[],
+    since?: Date,
+  ): Promise<void>
   /** Deletes what expired. Returns how many codes and links. */
   cleanUp(): Promise<number>
 }
@@ -108,9 +124,9 @@ export function createVerification(deps: {
   }
 
   return {
-    async issueCode(trx, at, { purpose, userId, target, data = {} }) {
+    async issueCode(trx, at, { purpose, userId, target, data = {}, countedAs = target }) {
       const code = String(randomInt(0, 1_000_000)).padStart(6, '0')
-      const ask = counted(target, at)
+      const ask = counted(countedAs, at)
       const kept = await repo.insertCode(trx, ask, {
         id: uuidv7(at),
         purpose,
@@ -129,8 +145,8 @@ export function createVerification(deps: {
 
     lockTarget: (trx, at, target) => repo.takeQuotaLock(trx, addressHash(target), at),
 
-    async consumeCode(trx, at, { purpose, userId, target, code }) {
-      const address = addressHash(target)
+    async consumeCode(trx, at, { purpose, userId, target, code, countedAs = target }) {
+      const address = addressHash(countedAs)
       const quota = await repo.lockQuota(trx, address)
       if (quota?.blocked_until && quota.blocked_until > at) {
         count('limited', purpose)
@@ -175,6 +191,8 @@ export function createVerification(deps: {
       return row && toProof(row)
     },
 
+    listLinks: async (db, at, of) => (await repo.listLinks(db, { ...of, at })).map(toProof),
+
     async consumeLink(trx, at, { purpose, token }) {
       const link = { purpose, hash: sha256(token), at }
       const found = await repo.findLink(trx, link)
@@ -190,18 +208,21 @@ export function createVerification(deps: {
     async cleanUp() {
       const at = clock.now()
       // Longer than the longest window, so that no count is forgotten early.
-      await repo.deleteStaleQuotas(store.db, addTime(at, -days(1)))
-      let deleted = 0
-      for (;;) {
-        const n = await repo.deleteExpired(store.db, at, 1000)
-        deleted += n
-        if (n < 1000) return deleted
-      }
+      const before = addTime(at, -days(1))
+      await pageByPage<Buffer>(Buffer.alloc(0), (after, limit) =>
+        repo.deleteStaleQuotas(store.db, { after, before, limit }),
+      )
+      return inBatches(limit => repo.deleteExpired(store.db, at, limit))
     },
   }
 }
 
-const toProof = ({ user_id, target, data }: repo.LinkRow): Proof => ({ userId: user_id, target, data })
+const toProof = ({ user_id, target, data, created_at }: repo.LinkRow): Proof => ({
+  userId: user_id,
+  target,
+  data,
+  issuedAt: created_at,
+})
 
 const inCooldown = (until: Date, at: Date): ProblemError =>
   new ProblemError('otp_cooldown', { retryAfter: (until.getTime() - at.getTime()) / 1000 })

@@ -1,13 +1,4 @@
-const entities: Readonly<Record<string, string>> = {
-  '&': '&amp;',
-  '<': '&lt;',
-  '>': '&gt;',
-  '"': '&quot;',
-  "'": '&#39;',
-}
-
-/** Text that nothing in it can make more than text, in an element or a quoted attribute. */
-const escapeHtml = (text: string): string => text.replace(/[&<>"']/g, char => entities[char] ?? '')
+import { type Html, html } from '../../../lib/html.ts'
 
 export type Field = {
   name: string
@@ -33,42 +24,34 @@ export type Page = {
 }
 
 /** A whole page: no script, one style sheet, and one form at most. */
-export const renderPage = (page: Page): string => `<!doctype html>
+export const renderPage = ({ brandName, title, text, errors = [], form }: Page): string =>
+  html`<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="robots" content="noindex">
-<title>${escapeHtml(page.title)} – ${escapeHtml(page.brandName)}</title>
+<title>${title} – ${brandName}</title>
 <link rel="stylesheet" href="/pages/page.css">
 </head>
 <body>
 <main>
-<p class="brand">${escapeHtml(page.brandName)}</p>
-<h1>${escapeHtml(page.title)}</h1>
-<p>${escapeHtml(page.text)}</p>
-${renderErrors(page.errors ?? [])}${page.form ? renderForm(page.form) : ''}</main>
+<p class="brand">${brandName}</p>
+<h1>${title}</h1>
+<p>${text}</p>
+${errors.length > 0 && html`<ul class="errors" role="alert">${errors.map(error => html`<li>${error}</li>`)}</ul>\n`}${form && renderForm(form)}</main>
 </body>
 </html>
-`
+`.toString()
 
-const renderErrors = (errors: readonly string[]): string =>
-  errors.length === 0
-    ? ''
-    : `<ul class="errors" role="alert">${errors.map(error => `<li>${escapeHtml(error)}</li>`).join('')}</ul>\n`
-
-function renderForm({ action, hidden, fields, button }: NonNullable<Page['form']>): string {
-  const unseen = Object.entries(hidden).map(
-    ([name, value]) => `<input type="hidden" name="${name}" value="${escapeHtml(value)}">`,
-  )
-  return `<form method="post" action="${action}">
-${unseen.join('')}${fields.map(renderField).join('')}
-<button type="submit">${escapeHtml(button)}</button>
+const renderForm = ({ action, hidden, fields, button }: NonNullable<Page['form']>): Html =>
+  html`<form method="post" action="${action}">
+${Object.entries(hidden).map(([name, value]) => html`<input type="hidden" name="${name}" value="${value}">`)}${fields.map(renderField)}
+<button type="submit">${button}</button>
 </form>
 `
-}
 
-const renderField = ({ name, label, type, autocomplete, value }: Field): string =>
-  `<label>${escapeHtml(label)}<input name="${name}" type="${type}" autocomplete="${autocomplete}" required${
-    value === undefined ? '' : ` value="${escapeHtml(value)}"`
+const renderField = ({ name, label, type, autocomplete, value }: Field): Html =>
+  html`<label>${label}<input name="${name}" type="${type}" autocomplete="${autocomplete}" required${
+    value !== undefined && html` value="${value}"`
   }></label>`

@@ -79,7 +79,7 @@ export const linkPages: readonly LinkPage[] = [
     rateLimit: 'password',
     title: 'Restore your e-mail address',
     text: () =>
-      'This gives your account its former address back and signs out every device. Choose a new password, since somebody else may know the old one.',
+      'This gives your account its former address back and signs out every device. Second factors and passkeys that were added after the change are removed, and if the account was deleted after it, it comes back. Choose a new password, since somebody else may know the old one.',
     fields: [newPassword],
     button: 'Restore address',
     async submit(deps, origin, token, { new_password = '' }) {

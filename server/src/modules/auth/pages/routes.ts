@@ -1,13 +1,9 @@
 import { readFileSync } from 'node:fs'
-import type { FastifyReply } from 'fastify'
+import type { FastifyReply, FastifyRequest } from 'fastify'
 import { toProblem } from '../../../http/errors.ts'
-import { type ProblemError, problemHeaders } from '../../../http/problems.ts'
-import {
-  MalformedQuery,
-  parseQueryString,
-  type Query,
-  refuseMalformedQuery,
-} from '../../../http/query-string.ts'
+import { acceptForms } from '../../../http/form-body.ts'
+import { ProblemError, problemHeaders } from '../../../http/problems.ts'
+import type { Query } from '../../../http/query-string.ts'
 import { sendPage } from '../../../http/security-headers.ts'
 import type { App } from '../../../http/types.ts'
 import { originOf } from '../../audit/index.ts'
@@ -26,15 +22,7 @@ export type PagesDeps = AuthDeps & { brandName: string }
 export async function linkPageRoutes(app: App, deps: PagesDeps): Promise<void> {
   await app.register(async (pages: App) => {
     pages.removeAllContentTypeParsers()
-    pages.addContentTypeParser<string>(
-      'application/x-www-form-urlencoded',
-      { parseAs: 'string', bodyLimit: 16 * 1024 },
-      (_request, body, done) => {
-        const form = parseQueryString(body)
-        if (form instanceof MalformedQuery) done(refuseMalformedQuery(form))
-        else done(null, form)
-      },
-    )
+    acceptForms(pages)
     pages.setErrorHandler((error, _request, reply) => sendProblemPage(reply, deps, toProblem(error)))
     styleRoute(pages)
     for (const page of linkPages) pageRoutes(pages, deps, page)
@@ -58,41 +46,40 @@ function pageRoutes(pages: App, deps: PagesDeps, page: LinkPage): void {
   pages.get(path, { ...hidden, config: { access: 'public' } }, async (request, reply) => {
     const secret = singles(request.query)[page.secret] ?? ''
     const proof = await find(secret)
-    if (purpose !== undefined && proof === undefined) return sendDeadLink(reply, deps)
+    if (purpose !== undefined && proof === undefined) throw new ProblemError('invalid_link')
     return sendPage(reply, renderForm(page, deps, secret, proof))
   })
 
-  pages.post(path, { ...hidden, config: { access: 'public', rateLimit } }, async (request, reply) => {
+  /** The form again, with what is wrong, where another attempt can be right. */
+  async function answerError(error: unknown, request: FastifyRequest, reply: FastifyReply) {
+    const problem = toProblem(error)
+    const isRead = request.body !== undefined && request.body !== null
+    if (!isRead || problem.code === 'invalid_link' || problem.status >= 500) {
+      return sendProblemPage(reply, deps, problem)
+    }
     const form = singles(request.body)
     const secret = form[page.secret] ?? ''
-    try {
-      const done = await page.submit(deps, originOf(request), secret, form)
-      return sendPage(reply, renderPage({ brandName: deps.brandName, ...done }))
-    } catch (error) {
-      const problem = toProblem(error)
-      if (problem.code === 'invalid_link') return sendDeadLink(reply, deps)
-      if (problem.status >= 500) throw error
-      const retry = renderForm(page, deps, secret, await find(secret), { form, errors: messagesOf(problem) })
-      return sendPage(reply.code(problem.status).headers(headersOf(problem)), retry)
-    }
+    const retry = renderForm(page, deps, secret, await find(secret), { form, errors: messagesOf(problem) })
+    return sendPage(reply.code(problem.status).headers(headersOf(problem)), retry)
+  }
+
+  const options = { ...hidden, config: { access: 'public', rateLimit }, bodyLimit: 16 * 1024 } as const
+  pages.post(path, { ...options, errorHandler: answerError }, async (request, reply) => {
+    const form = singles(request.body)
+    const done = await page.submit(deps, originOf(request), form[page.secret] ?? '', form)
+    return sendPage(reply, renderPage({ brandName: deps.brandName, ...done }))
   })
 }
 
-const sendDeadLink = (reply: FastifyReply, { brandName }: PagesDeps): FastifyReply =>
-  sendPage(
-    reply.code(400),
-    renderPage({
-      brandName,
-      title: 'This link does not work',
-      text: 'It has expired, was used already, or is not complete. Ask for a new mail.',
-    }),
-  )
+const deadLink = {
+  title: 'This link does not work',
+  text: 'It has expired, was used already, or is not complete. Ask for a new mail.',
+}
 
 function sendProblemPage(reply: FastifyReply, { brandName }: PagesDeps, problem: ProblemError): FastifyReply {
-  if (problem.status >= 500) reply.log.error({ err: problem.cause ?? problem }, problem.code)
   const [text = problem.title] = messagesOf(problem)
-  const page = renderPage({ brandName, title: 'That did not work', text })
-  return sendPage(reply.code(problem.status).headers(headersOf(problem)), page)
+  const said = problem.code === 'invalid_link' ? deadLink : { title: 'That did not work', text }
+  return sendPage(reply.code(problem.status).headers(headersOf(problem)), renderPage({ brandName, ...said }))
 }
 
 /** The headers of a problem but its type: this one is a page. */
@@ -108,7 +95,7 @@ const capitalised = (text: string): string => text.slice(0, 1).toUpperCase() + t
 
 /** What came once; nothing of what came more often. */
 function singles(values: unknown): Form {
-  // Both a query string and a form come from parseQueryString().
+  // Both a query string and a form come from parseQueryString(), and no form has a field twice.
   const query = (values ?? {}) as Query
   const once = Object.entries(query).filter(
     (entry): entry is [string, string] => typeof entry[1] === 'string' && entry[1].length <= 2000,

@@ -1,9 +1,9 @@
 import { LRUCache } from 'lru-cache'
 import type { Db } from '../../../db/store.ts'
+import { type PagedList, pageOf, readCursor } from '../../../http/paging.ts'
 import { ProblemError } from '../../../http/problems.ts'
 import { readTime } from '../../../http/read-time.ts'
 import { seconds } from '../../../lib/clock.ts'
-import { decodeCursor, encodeCursor } from '../../../lib/cursor.ts'
 import { isUuid, uuidv7Floor } from '../../../lib/ids.ts'
 import { fold, phoneKey } from '../../../lib/text.ts'
 import { adminRole, defaultRole } from '../../access/index.ts'
@@ -40,24 +40,23 @@ export function createUserList({ db, cursorKey }: { db: Db; cursorKey: Buffer })
   return async (query, now) => {
     const { limit = 20, cursor, ...rest } = query
     const parts = partsOf(rest, now)
-    const list = `users ${JSON.stringify(rest)}`
-    const place = cursor === undefined ? undefined : placeIn(cursorKey, list, cursor)
-    const first = place?.part ?? 0
-    const given = place?.given ?? 0
+    const list = { key: cursorKey, name: `users ${JSON.stringify(rest)}` }
+    const { first, given, place, counted } = placeIn(list, cursor)
     const room = query.q === undefined ? limit + 1 : searchEnd - given
     const size = Math.min(limit, room)
-    const found = await selectUsers(db, { parts: parts.slice(first), place: place?.at, limit: size + 1 })
-    const page = found.slice(0, size)
-    const last = page.at(-1)
-    const more = found.length > size && size < room && last !== undefined
-    const total = place?.total ?? (more ? Math.max(found.length, await estimate(list, parts)) : page.length)
-    return {
-      items: page.map(row => toUser(row, now)),
-      next_cursor: more
-        ? encodeCursor(cursorKey, list, [first + last.part, total, last.place_key, last.id, given + size])
-        : null,
-      total_estimate: total,
-    }
+    const found = await selectUsers(db, { parts: parts.slice(first), place, limit: size + 1 })
+    // What is found beyond the room is no next page.
+    const rows = size < room ? found : found.slice(0, size)
+    const more = rows.length > size
+    const total = counted ?? (more ? Math.max(rows.length, await estimate(list.name, parts)) : rows.length)
+    const { items, next_cursor } = pageOf(list, rows, size, ({ part, place_key, id }) => [
+      first + part,
+      total,
+      place_key,
+      id,
+      given + size,
+    ])
+    return { items: items.map(row => toUser(row, now)), next_cursor, total_estimate: total }
   }
 }
 
@@ -115,22 +114,12 @@ function searchParts(q: string, filter: Part['filter']): Part[] {
   }))
 }
 
-function placeIn(
-  key: Buffer,
-  list: string,
-  cursor: string,
-): { part: number; total: number; at: readonly [string, string]; given: number } {
-  const [part, total, at, id, given] = decodeCursor(key, list, cursor) ?? []
-  if (
-    typeof part === 'number' &&
-    typeof total === 'number' &&
-    typeof at === 'string' &&
-    typeof id === 'string' &&
-    typeof given === 'number'
-  ) {
-    return { part, total, at: [at, id], given }
-  }
-  return refuse('cursor', 'Must be the next_cursor of this very list.')
+/** Where the page begins: the first part, how many rows came before, and what the first page counted. */
+function placeIn(list: PagedList, cursor: string | undefined) {
+  const [first = 0, counted, key, id, given = 0] =
+    readCursor(list, cursor, ['number', 'number', 'string', 'string', 'number']) ?? []
+  const place = key !== undefined && id !== undefined ? ([key, id] as const) : undefined
+  return { first, given, place, counted }
 }
 
 /** Ids are UUIDv7, made at `created_at`: a time is a bound on ids. */

@@ -1,7 +1,7 @@
 import type { Pool } from 'pg'
 import type { Store } from '../../../db/store.ts'
+import { pageOf, readCursor } from '../../../http/paging.ts'
 import { ProblemError } from '../../../http/problems.ts'
-import { decodeCursor, encodeCursor } from '../../../lib/cursor.ts'
 import { type PublicUser, toPublicUser } from '../profile/public-view.ts'
 import { findPage, type Hit, lockOutdated, refreshSearchRow } from './repo.ts'
 import { foldSkill, stagesOf, wordsOf } from './terms.ts'
@@ -17,8 +17,6 @@ export type SearchQuery = {
 
 export type SearchPage = { items: PublicUser[]; next_cursor: string | null }
 
-type Place = { stage: number; before: number | undefined }
-
 /**
  * Finds users by words of their names, skills, location and title. Those whose names begin with the words come
  * before those who have them inside, and newer users before older ones; nothing else decides the order. The
@@ -27,25 +25,20 @@ type Place = { stage: number; before: number | undefined }
  */
 export async function searchUsers(pool: Pool, cursorKey: Buffer, query: SearchQuery): Promise<SearchPage> {
   const criteria = criteriaOf(query)
-  const list = `users/search ${JSON.stringify(criteria ?? null)}`
-  const place = placeOf(cursorKey, list, query.cursor)
+  const list = { key: cursorKey, name: `users/search ${JSON.stringify(criteria ?? null)}` }
+  const [first = 0, place] = readCursor(list, query.cursor, ['number', 'number']) ?? []
   if (!criteria) return { items: [], next_cursor: null }
   const stages = stagesOf(criteria)
   const hits: (Hit & { stage: number })[] = []
-  for (let stage = place.stage; stage < stages.length && hits.length <= query.limit; stage += 1) {
+  for (let stage = first; stage < stages.length && hits.length <= query.limit; stage += 1) {
     const conditions = stages[stage]
     if (!conditions) break
-    const before = (stage === place.stage ? place.before : undefined) ?? Number.MAX_SAFE_INTEGER
+    const before = (stage === first ? place : undefined) ?? Number.MAX_SAFE_INTEGER
     const found = await findPage(pool, conditions, { before, limit: query.limit + 1 - hits.length })
     hits.push(...found.map(hit => ({ ...hit, stage })))
   }
-  const page = hits.slice(0, query.limit)
-  const last = page.at(-1)
-  return {
-    items: page.map(({ user }) => toPublicUser(user)),
-    next_cursor:
-      last && hits.length > page.length ? encodeCursor(cursorKey, list, [last.stage, last.position]) : null,
-  }
+  const { items, next_cursor } = pageOf(list, hits, query.limit, ({ stage, position }) => [stage, position])
+  return { items: items.map(({ user }) => toPublicUser(user)), next_cursor }
 }
 
 /** Undefined where the query asks for words and has none, e.g. `???`: that matches nobody. */
@@ -78,15 +71,6 @@ const noSkill = (): ProblemError =>
   new ProblemError('validation_failed', {
     errors: [{ path: 'skills', code: 'too_few', message: 'Must have at least 1 skill.' }],
   })
-
-function placeOf(key: Buffer, list: string, cursor: string | undefined): Place {
-  if (cursor === undefined) return { stage: 0, before: undefined }
-  const [stage, before] = decodeCursor(key, list, cursor) ?? []
-  if (typeof stage === 'number' && typeof before === 'number') return { stage, before }
-  throw new ProblemError('validation_failed', {
-    errors: [{ path: 'cursor', code: 'invalid', message: 'Is not a cursor of this search.' }],
-  })
-}
 
 /**
  * Folds rows again that an older version made; a batch at a time, each its own transaction. Users who are just
