@@ -1,5 +1,5 @@
 import { Type } from 'typebox'
-import { problemResponses, ref } from '../http/schemas.ts'
+import { idOf, idParams, pageParameters, problemResponses, ref } from '../http/schemas.ts'
 import type { App } from '../http/types.ts'
 import { originOf } from '../modules/audit/index.ts'
 import { listMessages, type MessageDeps, retryMessage, sendSms } from './administration.ts'
@@ -24,14 +24,13 @@ export function messageRoutes(app: App, deps: MessageDeps): void {
       querystring: Type.Object(
         {
           state: Type.Optional(StateSchema),
-          limit: Type.Integer({ minimum: 1, maximum: 100, default: 50 }),
-          cursor: Type.Optional(Type.String({ maxLength: 300 })),
+          ...pageParameters(50),
         },
         { additionalProperties: false },
       ),
       response: { 200: ref(MessageListSchema) },
     },
-    handler: ({ query: { state, limit, cursor } }) => listMessages(deps, { state }, { limit, cursor }),
+    handler: ({ query: { state, limit = 50, cursor } }) => listMessages(deps, { state }, { limit, cursor }),
   })
 
   app.route({
@@ -44,7 +43,7 @@ export function messageRoutes(app: App, deps: MessageDeps): void {
       summary: 'Send a dead message after all',
       description:
         'Queues it again, with all its attempts. 409 where it is not dead, or where its code or link no longer works.',
-      params: Type.Object({ id: Type.String({ format: 'uuid' }) }),
+      params: idParams('the message'),
       response: { 200: ref(MessageSchema), ...problemResponses('not_found', 'conflict') },
     },
     handler: request => retryMessage(deps, originOf(request), request.params.id),
@@ -61,7 +60,7 @@ export function messageRoutes(app: App, deps: MessageDeps): void {
       description: 'Queued, then sent by the configured provider. `GET /messages` shows what became of it.',
       body: ref(SmsSendSchema),
       response: {
-        202: Type.Object({ id: Type.String({ format: 'uuid' }) }),
+        202: Type.Object({ id: idOf('the message') }, { description: 'The message is queued.' }),
         ...problemResponses('sms_opted_out', 'sms_unavailable'),
       },
     },

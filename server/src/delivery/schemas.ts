@@ -1,15 +1,31 @@
 import { type Static, Type } from 'typebox'
-import { nullable } from '../http/schemas.ts'
+import { NextCursor, nullable } from '../http/schemas.ts'
 
 const Time = Type.String({ format: 'date-time' })
 const Id = Type.String({ format: 'uuid' })
 const Channel = Type.Union([Type.Literal('email'), Type.Literal('sms')])
-export const StateSchema = Type.Union([
-  Type.Literal('queued'),
-  Type.Literal('sent'),
-  Type.Literal('dead'),
-  Type.Literal('suppressed'),
-])
+export const StateSchema = Type.Union(
+  [Type.Literal('queued'), Type.Literal('sent'), Type.Literal('dead'), Type.Literal('suppressed')],
+  { description: '`dead`: given up after every attempt; `suppressed`: its number wants no text messages' },
+)
+
+const messageExample = {
+  id: '019c1a2b-3c4d-7e5f-8a6b-9c0d1e2f3a4b',
+  channel: 'email',
+  template: 'password_changed',
+  to: 'ada@example.com',
+  user_id: '019c1a2b-0000-7e5f-8a6b-9c0d1e2f3a4b',
+  state: 'dead',
+  attempts: 10,
+  created_at: '2026-01-31T10:00:00.000Z',
+  next_attempt_at: null,
+  useful_until: '2026-02-03T10:00:00.000Z',
+  finished_at: '2026-02-01T02:12:40.000Z',
+  provider: null,
+  provider_id: null,
+  provider_status: null,
+  last_error: 'no connection',
+}
 
 export const MessageSchema = Type.Object(
   {
@@ -33,33 +49,20 @@ export const MessageSchema = Type.Object(
     $id: 'Message',
     additionalProperties: false,
     description: 'A mail or text message on its way. What it says is shown to nobody.',
-    examples: [
-      {
-        id: '019c1a2b-3c4d-7e5f-8a6b-9c0d1e2f3a4b',
-        channel: 'email',
-        template: 'password_changed',
-        to: 'ada@example.com',
-        user_id: '019c1a2b-0000-7e5f-8a6b-9c0d1e2f3a4b',
-        state: 'dead',
-        attempts: 10,
-        created_at: '2026-01-31T10:00:00.000Z',
-        next_attempt_at: null,
-        useful_until: '2026-02-03T10:00:00.000Z',
-        finished_at: '2026-02-01T02:12:40.000Z',
-        provider: null,
-        provider_id: null,
-        provider_status: null,
-        last_error: 'no connection',
-      },
-    ],
+    examples: [messageExample],
   },
 )
 
 export type Message = Static<typeof MessageSchema>
 
 export const MessageListSchema = Type.Object(
-  { items: Type.Array(MessageSchema), next_cursor: nullable(Type.String()) },
-  { $id: 'MessageList', additionalProperties: false },
+  { items: Type.Array(MessageSchema), next_cursor: NextCursor },
+  {
+    $id: 'MessageList',
+    description: 'A page of messages, newest first.',
+    examples: [{ items: [messageExample], next_cursor: null }],
+    additionalProperties: false,
+  },
 )
 
 export const SmsSendSchema = Type.Object(
@@ -87,12 +90,38 @@ export const MailboxMessageSchema = Type.Object(
     link: nullable(Type.String()),
     created_at: Time,
   },
-  { $id: 'MailboxMessage', additionalProperties: false },
+  {
+    $id: 'MailboxMessage',
+    description: 'A message that the mailbox of development kept.',
+    additionalProperties: false,
+  },
 )
 
 export type MailboxMessage = Static<typeof MailboxMessageSchema>
 
 export const MailboxSchema = Type.Object(
   { items: Type.Array(MailboxMessageSchema) },
-  { $id: 'Mailbox', additionalProperties: false },
+  {
+    $id: 'Mailbox',
+    description: 'What the mailbox of development kept, newest first.',
+    examples: [
+      {
+        items: [
+          {
+            id: '019c1a2b-3c4d-7e5f-8a6b-9c0d1e2f3a4b',
+            channel: 'sms',
+            to: '+12025550123',
+            subject: null,
+            text: '123456 is your code.',
+            html: null,
+            purpose: 'phone_code',
+            code: '123456',
+            link: null,
+            created_at: '2026-01-31T10:00:00.000Z',
+          },
+        ],
+      },
+    ],
+    additionalProperties: false,
+  },
 )

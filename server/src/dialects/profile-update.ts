@@ -17,11 +17,19 @@ const closed = { additionalProperties: false }
 
 const RefusedSchema = Type.Object(
   { success: Type.Literal(false), error: Type.String() },
-  { $id: 'ProfileUpdateRefused', ...closed },
+  {
+    $id: 'ProfileUpdateRefused',
+    description: 'Why it was refused, for people.',
+    examples: [{ success: false, error: 'Username can only be changed once every 15 days' }],
+    ...closed,
+  },
 )
 
 const done = (data: ReturnType<typeof Type.Object>) =>
-  Type.Object({ success: Type.Literal(true), message: Type.String(), data }, closed)
+  Type.Object(
+    { success: Type.Literal(true), message: Type.String(), data },
+    { ...closed, description: 'It is done, or begun: what it comes to is in `data`.' },
+  )
 
 const UsernameSchema = Type.Object(
   { username: Type.String({ maxLength: 64 }) },

@@ -7,7 +7,12 @@ const role = Type.Union([Type.Literal('admin'), Type.Literal('user')])
 
 export const TemplateRefusedSchema = Type.Object(
   { detail: Type.String() },
-  { $id: 'TemplateRefused', ...closed },
+  {
+    $id: 'TemplateRefused',
+    description: 'Why it was refused, for people.',
+    examples: [{ detail: 'Invalid credentials' }],
+    ...closed,
+  },
 )
 
 export const TemplateRegistrationSchema = Type.Object(
@@ -50,13 +55,36 @@ const fields = {
   is_active: Type.Boolean(),
 }
 
-export const TemplateUserSchema = Type.Object(fields, { $id: 'TemplateUser', ...closed })
+const userExample = {
+  id: '019c1379-3f00-7000-8000-000000000000',
+  username: 'testuser',
+  email: 'testuser@example.com',
+  first_name: 'Test',
+  last_name: 'User',
+  phone_number: '+1234567890',
+  role: 'user',
+  is_active: true,
+}
+
+export const TemplateUserSchema = Type.Object(fields, {
+  $id: 'TemplateUser',
+  description: 'The user.',
+  examples: [userExample],
+  ...closed,
+})
 
 const time = Type.String({ format: 'date-time' })
 
 export const TemplateRegisteredSchema = Type.Object(
   { ...fields, created_at: time, updated_at: nullable(time), deleted_at: nullable(time) },
-  { $id: 'TemplateRegistered', ...closed },
+  {
+    $id: 'TemplateRegistered',
+    description: 'The user who was registered.',
+    examples: [
+      { ...userExample, created_at: '2026-01-31T10:00:00.000Z', updated_at: null, deleted_at: null },
+    ],
+    ...closed,
+  },
 )
 
 export const TemplateChangesSchema = Type.Object(
@@ -98,5 +126,10 @@ export const TemplateTokenSchema = Type.Object(
     expires_in: Type.Integer(),
     refresh_token: Type.String(),
   },
-  { $id: 'TemplateToken', ...closed },
+  {
+    $id: 'TemplateToken',
+    description: 'The tokens of a new session.',
+    examples: [{ access_token: 'eyJ…', token_type: 'bearer', expires_in: 1800, refresh_token: 'rrt_…' }],
+    ...closed,
+  },
 )

@@ -1,6 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
-import type { Store } from '../db/store.ts'
 import { toProblem } from '../http/errors.ts'
 import { acceptForms } from '../http/form-body.ts'
 import { principalOf } from '../http/guard.ts'
@@ -11,16 +10,23 @@ import { adminRole } from '../modules/access/index.ts'
 import { originOf } from '../modules/audit/index.ts'
 import {
   type ChangePasswordDeps,
-  changePasswordAfterSignIn,
   type DeleteAccountDeps,
   deleteOwnAccount,
   type LoginDeps,
   login,
+  preparePasswordAfterSignIn,
   type RegisterDeps,
   register,
   tokensOf,
 } from '../modules/auth/index.ts'
-import { type ChangeUsernameDeps, changeUsername, type User, updateProfile } from '../modules/users/index.ts'
+import {
+  type ChangeUsernameDeps,
+  changeUsernameWithin,
+  countUsernameChange,
+  readFields,
+  type User,
+  updateProfileWithin,
+} from '../modules/users/index.ts'
 import {
   TemplateChangesSchema,
   TemplateRefusedSchema,
@@ -97,7 +103,7 @@ function registerRoute(dialect: App, deps: UserTemplateDeps): void {
       body: ref(TemplateRegistrationSchema),
       response: {
         201: ref(TemplateRegisteredSchema),
-        202: Type.Object({ detail: Type.String() }),
+        202: Type.Object({ detail: Type.String() }, { description: 'A mail says how to go on.' }),
         ...refusals,
       },
     },
@@ -180,14 +186,22 @@ function ownRecordRoutes(dialect: App, deps: UserTemplateDeps): void {
       refuseElsewhere({ email, phone_number })
       refusePrivileged({ role, is_active })
       const principal = principalOf(request)
+      const { userId } = principal
       const origin = originOf(request)
-      await deps.store.transact(async trx => {
-        const together = { ...deps, store: within(deps.store, trx) }
-        await updateProfile(together.store, deps.clock.now(), origin, principal.userId, profile)
-        if (username !== undefined) await changeUsername(together, origin, principal.userId, username)
-        if (password !== undefined) await changePasswordAfterSignIn(together, origin, principal, password)
-      })
-      return reply.code(202).send(toTemplateUser(await deps.users.read(principal.userId)))
+      const at = deps.clock.now()
+      const fields = readFields(profile)
+      const setPassword =
+        password === undefined
+          ? undefined
+          : await preparePasswordAfterSignIn(deps, origin, principal, password)
+      const change = () =>
+        deps.store.transact(async trx => {
+          await updateProfileWithin(deps.store, trx, at, origin, userId, fields)
+          if (username !== undefined) await changeUsernameWithin(deps, trx, at, origin, userId, username)
+          await setPassword?.(trx)
+        })
+      await (username === undefined ? change() : countUsernameChange(deps, change))
+      return reply.code(202).send(toTemplateUser(await deps.users.read(userId)))
     },
   })
 
@@ -217,7 +231,10 @@ function ownRecordRoutes(dialect: App, deps: UserTemplateDeps): void {
       tags,
       summary: 'Find out whether one is an administrator',
       description: 'For trying tokens.',
-      response: { 200: Type.Object({ message: Type.String() }), ...refusals },
+      response: {
+        200: Type.Object({ message: Type.String() }, { description: 'The caller is an administrator.' }),
+        ...refusals,
+      },
     },
     handler(request) {
       if (!principalOf(request).roles.includes(adminRole)) {
@@ -227,13 +244,6 @@ function ownRecordRoutes(dialect: App, deps: UserTemplateDeps): void {
     },
   })
 }
-
-/** Several use cases in one transaction: each still says `transact`, and joins the one that is open. */
-const within = (store: Store, trx: Parameters<Parameters<Store['transact']>[0]>[0]): Store => ({
-  ...store,
-  db: trx,
-  transact: change => change(trx),
-})
 
 const verifiedBy: Readonly<Record<string, string>> = {
   email: 'POST /api/v1/auth/profile/email/initiate',

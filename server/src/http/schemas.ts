@@ -17,6 +17,25 @@ export function nullable<T extends TSchema>(schema: T) {
   return Type.Unsafe<Static<T> | null>({ ...schema, ...choices, type: [schema.type, 'null'] })
 }
 
+/** An id in a path or a query string; `what` is what has it. */
+export const idOf = (what: string) => Type.String({ format: 'uuid', description: `Id of ${what}` })
+
+/** The parameters of a path that names one thing by its id. */
+export const idParams = (what: string) => Type.Object({ id: idOf(what) }, { additionalProperties: false })
+
+/** The query parameters of a list that is read page by page; `usual` is the length of a page without `limit`. */
+export const pageParameters = (usual = 20) => ({
+  limit: Type.Optional(
+    Type.Integer({ minimum: 1, maximum: 100, default: usual, description: 'Most items of the page' }),
+  ),
+  cursor: Type.Optional(
+    Type.String({ maxLength: 2048, description: 'The `next_cursor` of the page before' }),
+  ),
+})
+
+/** Where such a list goes on. */
+export const NextCursor = nullable(Type.String({ description: 'For the next page; null on the last' }))
+
 /** The reply of an error status: problem details, described by the codes that it can have. */
 export type ProblemResponse = {
   description: string

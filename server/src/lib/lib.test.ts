@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { isUuid, uuidToBytes, uuidv7, uuidv7Floor } from './ids.ts'
 import { loadingCache } from './loading-cache.ts'
+import { shared, withTimeout } from './promises.ts'
 import { deriveKey, equalInConstantTime, randomToken, seal, unseal } from './secrets.ts'
 import { emailKey, fold, phoneKey, tidyName, usernameFromEmail, usernamePattern, webUrl } from './text.ts'
 
@@ -26,6 +27,23 @@ describe('UUIDv7', () => {
     const id = uuidv7(at)
     expect(id > uuidv7Floor(at)).toBe(true)
     expect(id < uuidv7Floor(new Date(at.getTime() + 1))).toBe(true)
+  })
+})
+
+describe('what takes long', () => {
+  test('is given up after its time, and never before', async () => {
+    const never = new Promise<never>(() => undefined)
+    const late = () => new Error('late')
+    await expect(withTimeout(never, 10, late)).rejects.toThrow('late')
+    await expect(withTimeout(Promise.resolve(1), 10_000, late)).resolves.toBe(1)
+    await expect(withTimeout(Promise.reject(new Error('own')), 10_000, late)).rejects.toThrow('own')
+  })
+
+  test('is done once for all who ask while it goes on, and anew for the next', async () => {
+    let runs = 0
+    const ask = shared(async () => ++runs)
+    expect(await Promise.all([ask(), ask(), ask()])).toEqual([1, 1, 1])
+    expect(await ask()).toBe(2)
   })
 })
 

@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, rm, stat, utimes, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
@@ -212,6 +212,18 @@ describe('an operator’s templates', () => {
     expect((await render('mfa_code', { code: '1' }, reader('en'))).html).toContain('Two: Your sign-in code')
   })
 
+  test('one that failed is read again, also where its time says that nothing changed', async () => {
+    const templatesDir = await folderWith({ 'mfa_code.txt': 'Broken {% if %}' })
+    const { render, failures } = renderer({ templatesDir })
+    const file = join(templatesDir, 'mfa_code.txt')
+    const { atime, mtime } = await stat(file)
+    await render('mfa_code', { code: '1' }, reader('en'))
+    await writeFile(file, 'Mended {{ code }}')
+    await utimes(file, atime, mtime)
+    expect((await render('mfa_code', { code: '1' }, reader('en'))).text).toBe('Mended 1')
+    expect(failures).toEqual(['mfa_code'])
+  })
+
   test.each([
     ['is no MJML', { 'mfa_code.mjml': '<p>not closed' }],
     ['has broken Liquid', { 'mfa_code.mjml': page('{% if %}') }],
@@ -249,6 +261,15 @@ test('where even the built-in page fails, the mail goes out in plain form, escap
   expect(html).toContain('482913')
   expect(html).toContain(`<a href="${samples.verify_email.link}">`)
   expect(html).not.toContain('<b>Ada')
+})
+
+test('a built-in page that could not be read is read again for the next mail', async () => {
+  const builtIn = pathToFileURL(join(await folderWith({}), 'mail.html'))
+  const { render, failures } = renderer({ builtIn })
+  await render('mfa_code', { code: '1' }, reader('en'))
+  await writeFile(builtIn, 'Page {{ code }}')
+  expect((await render('mfa_code', { code: '1' }, reader('en'))).html).toBe('Page 1')
+  expect(failures).toEqual(['mfa_code'])
 })
 
 test('a logo stands in place of the name, escaped', async () => {

@@ -74,13 +74,15 @@ function jsonRoute(app: App, mailbox: Mailbox): void {
         'Every mail and text message that would have been sent, newest first. Only with the mailbox as provider, and never in production.',
       querystring: Type.Object(
         {
-          to: Type.Optional(Type.String({ maxLength: 320 })),
-          limit: Type.Integer({ minimum: 1, maximum: 500, default: 100 }),
+          to: Type.Optional(Type.String({ maxLength: 320, description: 'Only messages to it' })),
+          limit: Type.Optional(
+            Type.Integer({ minimum: 1, maximum: 500, default: 100, description: 'Most messages' }),
+          ),
         },
         { additionalProperties: false },
       ),
       response: { 200: ref(MailboxSchema) },
     },
-    handler: async ({ query }) => ({ items: await mailbox.list(query) }),
+    handler: async ({ query: { to, limit = 100 } }) => ({ items: await mailbox.list({ to, limit }) }),
   })
 }

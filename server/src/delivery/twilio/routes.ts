@@ -3,7 +3,7 @@ import { Type } from 'typebox'
 import type { Store } from '../../db/store.ts'
 import { acceptForms } from '../../http/form-body.ts'
 import { ProblemError } from '../../http/problems.ts'
-import { NoBody, problemResponses } from '../../http/schemas.ts'
+import { idOf, NoBody, problemResponses } from '../../http/schemas.ts'
 import type { App } from '../../http/types.ts'
 import { escapeHtml } from '../../lib/html.ts'
 import { phoneKey } from '../../lib/text.ts'
@@ -22,12 +22,15 @@ const tags = ['messages']
 
 const InboundSchema = Type.Object(
   { From: Type.String(), Body: Type.String(), OptOutType: Type.Optional(Type.String()) },
-  { additionalProperties: true },
+  { additionalProperties: true, examples: [{ From: '+12025550123', Body: 'STOP', OptOutType: 'STOP' }] },
 )
 
 const StatusSchema = Type.Object(
   { MessageSid: Type.String(), MessageStatus: Type.String(), ErrorCode: Type.Optional(Type.String()) },
-  { additionalProperties: true },
+  {
+    additionalProperties: true,
+    examples: [{ MessageSid: 'SM0123456789abcdef0123456789abcdef', MessageStatus: 'delivered' }],
+  },
 )
 
 /** What Twilio calls: incoming messages, and what became of those that were sent. At the server's root. */
@@ -84,10 +87,7 @@ function statusRoute(app: App, { store, config }: TwilioRouteDeps): void {
       consumes: ['application/x-www-form-urlencoded'],
       summary: 'What became of a text message, from Twilio',
       description: 'Noted with the message. Only calls with Twilio’s signature are taken.',
-      querystring: Type.Object(
-        { message_id: Type.String({ format: 'uuid' }) },
-        { additionalProperties: false },
-      ),
+      querystring: Type.Object({ message_id: idOf('the message') }, { additionalProperties: false }),
       body: StatusSchema,
       response: { 204: NoBody, ...problemResponses('invalid_signature', 'not_found') },
     },

@@ -2,7 +2,7 @@ import { Type } from 'typebox'
 import type { Store } from '../../db/store.ts'
 import { principalOf } from '../../http/guard.ts'
 import { ProblemError } from '../../http/problems.ts'
-import { problemResponses, ref } from '../../http/schemas.ts'
+import { idOf, idParams, problemResponses, ref } from '../../http/schemas.ts'
 import type { App } from '../../http/types.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { originOf } from '../audit/index.ts'
@@ -13,7 +13,7 @@ import { defaultRole } from './well-known.ts'
 const access = { permission: 'roles:assign' }
 const tags = ['administration']
 const replies = { 200: ref(UserRolesSchema), ...problemResponses('not_found', 'last_administrator') }
-const ofUser = Type.Object({ id: Type.String({ format: 'uuid' }) })
+const ofUser = idParams('the user')
 
 /** The roles of a user, under `/users/{id}/roles`. */
 export function grantRoutes(app: App, deps: { store: Store; clock: Clock }): void {
@@ -94,7 +94,7 @@ export function grantRoutes(app: App, deps: { store: Store; clock: Clock }): voi
       tags,
       summary: 'Take a role from a user',
       description: 'Not holding it is no error. `user` can’t be taken from anybody.',
-      params: Type.Object({ id: Type.String({ format: 'uuid' }), role: RoleName }),
+      params: Type.Object({ id: idOf('the user'), role: RoleName }),
       response: { ...replies, ...problemResponses('not_found', 'last_administrator', 'system_role') },
     },
     async handler(request) {

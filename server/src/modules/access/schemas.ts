@@ -1,5 +1,5 @@
 import { type Static, Type } from 'typebox'
-import { nullable, ref } from '../../http/schemas.ts'
+import { NextCursor, nullable, ref } from '../../http/schemas.ts'
 
 const description = Type.String({ minLength: 1, maxLength: 200 })
 const permissions = Type.Array(Type.String({ maxLength: 50 }), {
@@ -16,8 +16,23 @@ export const RoleName = Type.String({
 
 export const PermissionListSchema = Type.Object(
   { items: Type.Array(Type.Object({ name: Type.String(), description: Type.String() })) },
-  { $id: 'PermissionList', additionalProperties: false },
+  {
+    $id: 'PermissionList',
+    description: 'All permissions that there are.',
+    examples: [{ items: [{ name: 'users:read', description: 'Read users' }] }],
+    additionalProperties: false,
+  },
 )
+
+const roleExample = {
+  name: 'support',
+  description: 'Reads users and ends their sessions',
+  permissions: ['users:read', 'users:update'],
+  is_system: false,
+  requires_mfa: true,
+  created_at: '2026-01-31T10:00:00.000Z',
+  updated_at: null,
+}
 
 export const RoleSchema = Type.Object(
   {
@@ -29,14 +44,25 @@ export const RoleSchema = Type.Object(
     created_at: Type.String({ format: 'date-time' }),
     updated_at: nullable(Type.String({ format: 'date-time' })),
   },
-  { $id: 'Role', title: 'Role', additionalProperties: false },
+  {
+    $id: 'Role',
+    description: 'A role with its permissions.',
+    examples: [roleExample],
+    title: 'Role',
+    additionalProperties: false,
+  },
 )
 
 export type Role = Static<typeof RoleSchema>
 
 export const RoleListSchema = Type.Object(
   { items: Type.Array(ref(RoleSchema)) },
-  { $id: 'RoleList', additionalProperties: false },
+  {
+    $id: 'RoleList',
+    description: 'All roles, system roles first.',
+    examples: [{ items: [roleExample] }],
+    additionalProperties: false,
+  },
 )
 
 export const NewRoleSchema = Type.Object(
@@ -85,16 +111,41 @@ export const RoleMembersSchema = Type.Object(
         { additionalProperties: false },
       ),
     ),
-    next_cursor: nullable(Type.String()),
+    next_cursor: NextCursor,
   },
-  { $id: 'RoleMembers', additionalProperties: false },
+  {
+    $id: 'RoleMembers',
+    description: 'A page of those who hold a role.',
+    examples: [
+      {
+        items: [
+          {
+            id: '019c1379-3f00-7000-8000-000000000000',
+            username: 'ada',
+            email: 'ada@example.com',
+            full_name: 'Ada Lovelace',
+            is_active: true,
+            granted_at: '2026-01-31T10:00:00.000Z',
+            granted_by: null,
+          },
+        ],
+        next_cursor: null,
+      },
+    ],
+    additionalProperties: false,
+  },
 )
 
 export type RoleMembers = Static<typeof RoleMembersSchema>
 
 export const UserRolesSchema = Type.Object(
   { roles: Type.Array(Type.String(), { description: 'With `user`, which everybody holds' }) },
-  { $id: 'UserRoles', additionalProperties: false },
+  {
+    $id: 'UserRoles',
+    description: 'All roles that the user holds.',
+    examples: [{ roles: ['support', 'user'] }],
+    additionalProperties: false,
+  },
 )
 
 export const RoleSetSchema = Type.Object(
@@ -121,5 +172,10 @@ export const PermissionAnswerSchema = Type.Object(
     allowed: Type.Boolean(),
     roles: Type.Array(Type.String(), { description: 'Those of the user’s roles that allow it' }),
   },
-  { $id: 'PermissionAnswer', additionalProperties: false },
+  {
+    $id: 'PermissionAnswer',
+    description: 'Whether the user may do it, and why.',
+    examples: [{ allowed: true, roles: ['support'] }],
+    additionalProperties: false,
+  },
 )

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { useTestApp } from '../../testing/harness.ts'
+import { startTestApp, useTestApp } from '../../testing/harness.ts'
 
 const roster = await useTestApp()
 
@@ -55,6 +55,17 @@ describe('statistics', () => {
 })
 
 describe('the export of one’s own data', () => {
+  test('is limited with the other exports', async () => {
+    const limited = await startTestApp({ config: { rateLimits: { export: { max: 1, windowMs: 60_000 } } } })
+    const person = await limited.signUp()
+    expect((await limited.get('/api/v1/users/me/export', person)).status).toBe(200)
+    expect(await limited.get('/api/v1/users/me/export', person)).toMatchObject({
+      status: 429,
+      body: { code: 'rate_limited' },
+    })
+    await limited.stop()
+  })
+
   /** Tables about users that the file leaves out, each with the reason. */
   const leftOut: Readonly<Record<string, string>> = {
     user_credentials: 'hashes are secrets',

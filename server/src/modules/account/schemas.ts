@@ -1,5 +1,6 @@
 import { Type } from 'typebox'
 import { nullable } from '../../http/schemas.ts'
+import { userExample } from '../users/index.ts'
 
 const timestamp = (description: string) => nullable(Type.String({ format: 'date-time', description }))
 
@@ -19,7 +20,22 @@ export const StatsSchema = Type.Object(
     last_login_at: timestamp('Last completed login'),
     last_activity_at: timestamp('Last authenticated request, at most a minute late'),
   },
-  { $id: 'UserStats', additionalProperties: false },
+  {
+    $id: 'UserStats',
+    description: 'Figures about one’s own account.',
+    examples: [
+      {
+        profile_completeness: { percent: 60, missing: ['bio', 'skills'] },
+        account_age_days: 31,
+        logins: 12,
+        active_sessions: 2,
+        settings_changed: 3,
+        last_login_at: '2026-02-28T08:00:00.000Z',
+        last_activity_at: '2026-03-03T10:00:00.000Z',
+      },
+    ],
+    additionalProperties: false,
+  },
 )
 
 export const ExportSchema = Type.Unsafe<Record<string, unknown>>({
@@ -28,6 +44,15 @@ export const ExportSchema = Type.Unsafe<Record<string, unknown>>({
   required: ['exported_at', 'user', 'profile'],
   properties: { exported_at: { type: 'string', format: 'date-time' } },
   additionalProperties: true,
+  examples: [
+    {
+      exported_at: '2026-03-03T10:00:00.000Z',
+      user: userExample,
+      profile: {},
+      preferences: {},
+      sessions: [],
+    },
+  ],
   description:
     'Everything held about the user: record, profile, preferences, settings, sessions, devices, activity, ' +
     'messages, events. Passwords, tokens, codes and other secrets never.',

@@ -2,15 +2,15 @@ import { Type } from 'typebox'
 import { principalOf } from '../../http/guard.ts'
 import type { Principal } from '../../http/principal.ts'
 import type { ProblemCode } from '../../http/problems.ts'
-import { NoBody, problemResponses, ref } from '../../http/schemas.ts'
+import { idOf, idParams, NoBody, problemResponses, ref } from '../../http/schemas.ts'
 import type { App } from '../../http/types.ts'
 import { type Origin, originOf } from '../audit/index.ts'
-import { SessionListSchema } from '../sessions/index.ts'
+import { RevokedSchema, SessionListSchema } from '../sessions/index.ts'
 import type { AdministrationDeps } from './deps.ts'
 import { deactivate, logOut, logOutOne, resetMfa, restore, sendReset, unlock } from './user-state.ts'
 
 const tags = ['administration']
-const ofUser = Type.Object({ id: Type.String({ format: 'uuid' }) })
+const ofUser = idParams('the user')
 const permission = 'users:update'
 
 type Act = {
@@ -100,7 +100,7 @@ export function userStateRoutes(app: App, deps: AdministrationDeps): void {
       summary: 'End a user’s sessions',
       description: 'All of them, on every device. Users who may do more than the caller are refused.',
       params: ofUser,
-      response: { 200: Type.Object({ revoked: Type.Integer() }), ...problemResponses('not_found') },
+      response: { 200: RevokedSchema, ...problemResponses('not_found') },
     },
     handler: async request => ({
       revoked: await logOut(deps, originOf(request), principalOf(request), request.params.id),
@@ -135,8 +135,8 @@ export function userStateRoutes(app: App, deps: AdministrationDeps): void {
       summary: 'End one of a user’s sessions',
       description: 'Users who may do more than the caller are refused.',
       params: Type.Object({
-        id: Type.String({ format: 'uuid' }),
-        session_id: Type.String({ format: 'uuid' }),
+        id: idOf('the user'),
+        session_id: idOf('the session'),
       }),
       response: { 204: NoBody, ...problemResponses('not_found') },
     },

@@ -4,7 +4,7 @@ import { principalOf } from '../../http/guard.ts'
 import { sendJsonText } from '../../http/json-text.ts'
 import { can } from '../../http/principal.ts'
 import { ProblemError } from '../../http/problems.ts'
-import { NoBody, problemResponses, ref } from '../../http/schemas.ts'
+import { idParams, NoBody, problemResponses, ref } from '../../http/schemas.ts'
 import type { App } from '../../http/types.ts'
 import { originOf } from '../audit/index.ts'
 import {
@@ -21,7 +21,7 @@ import { UserChangesSchema, UserCreationSchema } from './schemas.ts'
 import { erase, remove } from './user-state.ts'
 
 const tags = ['administration']
-const ofUser = Type.Object({ id: Type.String({ format: 'uuid' }) })
+const ofUser = idParams('the user')
 
 /** List, create, change and delete users. */
 export function userAdministrationRoutes(app: App, deps: AdministrationDeps): void {
@@ -112,7 +112,10 @@ export function userAdministrationRoutes(app: App, deps: AdministrationDeps): vo
         'it needs the permission `users:erase` as well, and a sign-in or step-up from the last 10 minutes. Deleting ' +
         'oneself needs that too, and is the same as `DELETE /users/me`.',
       params: ofUser,
-      querystring: Type.Object({ erase: Type.Optional(Type.Boolean()) }, { additionalProperties: false }),
+      querystring: Type.Object(
+        { erase: Type.Optional(Type.Boolean({ description: 'For good, at once' })) },
+        { additionalProperties: false },
+      ),
       response: {
         204: NoBody,
         ...problemResponses('not_found', 'last_administrator', 'step_up_required'),

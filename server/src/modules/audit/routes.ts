@@ -2,7 +2,7 @@ import { Type } from 'typebox'
 import type { Store } from '../../db/store.ts'
 import { principalOf } from '../../http/guard.ts'
 import { ProblemError } from '../../http/problems.ts'
-import { problemResponses, ref } from '../../http/schemas.ts'
+import { idParams, problemResponses, ref } from '../../http/schemas.ts'
 import type { App } from '../../http/types.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { listActivity } from './activity.ts'
@@ -80,7 +80,10 @@ export function auditRoutes(app: App, deps: AuditDeps): void {
         {
           ...auditFilters,
           format: Type.Optional(
-            Type.Union([Type.Literal('ndjson'), Type.Literal('csv')], { default: 'ndjson' }),
+            Type.Union([Type.Literal('ndjson'), Type.Literal('csv')], {
+              default: 'ndjson',
+              description: '`ndjson`: one JSON object a line; `csv`: with a header',
+            }),
           ),
         },
         { additionalProperties: false },
@@ -168,7 +171,7 @@ export function auditRoutes(app: App, deps: AuditDeps): void {
       tags: ['administration'],
       summary: 'List what happened to a user’s account',
       description: 'The same as the user sees. Who did it in person is in the audit log.',
-      params: Type.Object({ id: Type.String({ format: 'uuid' }) }),
+      params: idParams('the user'),
       querystring: PagingSchema,
       response: { 200: ref(ActivitySchema), ...problemResponses('not_found') },
     },

@@ -1,7 +1,24 @@
 import { type Static, Type } from 'typebox'
-import { nullable, ref } from '../../http/schemas.ts'
+import { NextCursor, nullable, pageParameters, ref } from '../../http/schemas.ts'
 
-const Outcome = Type.Union([Type.Literal('success'), Type.Literal('failure'), Type.Literal('denied')])
+const Outcome = Type.Union([Type.Literal('success'), Type.Literal('failure'), Type.Literal('denied')], {
+  description: '`failure`: it was tried and did not work; `denied`: it was not allowed',
+})
+
+const entryExample = {
+  id: '019c1379-aa00-7000-8000-000000000002',
+  occurred_at: '2026-01-31T10:00:00.000Z',
+  action: 'role.granted',
+  outcome: 'success',
+  actor: { type: 'user', id: '019c1379-0000-7000-8000-000000000003' },
+  subject: { type: 'user', id: '019c1379-3f00-7000-8000-000000000000' },
+  session_id: '019c1379-9a00-7000-8000-000000000001',
+  request_id: '5f1c0c9a2b7e-4k',
+  ip: '192.0.2.7',
+  user_agent: 'Mozilla/5.0',
+  changed_fields: [],
+  details: { role: 'support' },
+}
 
 export const AuditEntrySchema = Type.Object(
   {
@@ -29,7 +46,13 @@ export const AuditEntrySchema = Type.Object(
     changed_fields: Type.Array(Type.String()),
     details: Type.Record(Type.String(), Type.Unknown()),
   },
-  { $id: 'AuditEntry', title: 'Audit entry', additionalProperties: false },
+  {
+    $id: 'AuditEntry',
+    description: 'One row of the audit log.',
+    examples: [entryExample],
+    title: 'Audit entry',
+    additionalProperties: false,
+  },
 )
 
 export type AuditEntryView = Static<typeof AuditEntrySchema>
@@ -37,9 +60,14 @@ export type AuditEntryView = Static<typeof AuditEntrySchema>
 export const AuditListSchema = Type.Object(
   {
     items: Type.Array(ref(AuditEntrySchema)),
-    next_cursor: nullable(Type.String({ description: 'For the next page; null on the last' })),
+    next_cursor: NextCursor,
   },
-  { $id: 'AuditList', additionalProperties: false },
+  {
+    $id: 'AuditList',
+    description: 'A page of the audit log, newest first.',
+    examples: [{ items: [entryExample], next_cursor: null }],
+    additionalProperties: false,
+  },
 )
 
 const action = Type.String({ maxLength: 100, examples: ['login'] })
@@ -60,20 +88,16 @@ export const auditFilters = {
   before: Type.Optional(Type.String({ format: 'date-time', description: 'Before this moment' })),
 }
 
-const paging = {
-  limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 100, default: 20 })),
-  cursor: Type.Optional(
-    Type.String({ maxLength: 2048, description: 'The `next_cursor` of the page before' }),
-  ),
-}
-
 const AuditFilterSchema = Type.Object(auditFilters)
 
 export type AuditQuery = Static<typeof AuditFilterSchema>
 
-export const AuditQuerySchema = Type.Object({ ...auditFilters, ...paging }, { additionalProperties: false })
+export const AuditQuerySchema = Type.Object(
+  { ...auditFilters, ...pageParameters() },
+  { additionalProperties: false },
+)
 
-export const PagingSchema = Type.Object(paging, { additionalProperties: false })
+export const PagingSchema = Type.Object(pageParameters(), { additionalProperties: false })
 
 export const ActivitySchema = Type.Object(
   {
@@ -107,9 +131,31 @@ export const ActivitySchema = Type.Object(
         { additionalProperties: false },
       ),
     ),
-    next_cursor: nullable(Type.String()),
+    next_cursor: NextCursor,
   },
-  { $id: 'Activity', additionalProperties: false },
+  {
+    $id: 'Activity',
+    description: 'A page of what happened to an account, newest first.',
+    examples: [
+      {
+        items: [
+          {
+            id: '019c1379-aa00-7000-8000-000000000004',
+            occurred_at: '2026-01-31T10:00:00.000Z',
+            action: 'login',
+            outcome: 'success',
+            method: 'password+totp',
+            by: 'self',
+            ip: '192.0.2.7',
+            user_agent: 'Mozilla/5.0',
+            changed_fields: [],
+          },
+        ],
+        next_cursor: null,
+      },
+    ],
+    additionalProperties: false,
+  },
 )
 
 export type Activity = Static<typeof ActivitySchema>
@@ -157,5 +203,20 @@ export const VerificationSchema = Type.Object(
       { description: 'The first 100' },
     ),
   },
-  { $id: 'AuditVerification', additionalProperties: false },
+  {
+    $id: 'AuditVerification',
+    description: 'Whether the log is whole, and what is wrong where it is not.',
+    examples: [
+      {
+        ok: true,
+        rows: 48_210,
+        seals: 9_312,
+        unsealed: 0,
+        erased: 17,
+        head: '9312:x9yMTQ2CGs09EYsPKA_zds6xwbHF_z0Yb81bkGbf44E',
+        problems: [],
+      },
+    ],
+    additionalProperties: false,
+  },
 )

@@ -1,8 +1,16 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import { Type } from 'typebox'
 import { ProblemError } from '../../http/problems.ts'
-import type { ReplyWithTokens, Sessions, Tokens } from '../sessions/index.ts'
+import { ref } from '../../http/schemas.ts'
+import { type ReplyWithTokens, type Sessions, type Tokens, TokensSchema } from '../sessions/index.ts'
 import type { UserReader } from '../users/index.ts'
+import { MfaRequiredSchema } from './mfa-schemas.ts'
 import type { Arrival } from './sign-in-machine.ts'
+
+/** What {@link replyToArrival} sends. */
+export const ArrivalSchema = Type.Union([ref(TokensSchema), ref(MfaRequiredSchema)], {
+  description: 'The tokens; or, where a second factor is still due, an `mfa_token`.',
+})
 
 export type ArrivalReplyDeps = { sessions: Sessions; users: UserReader; replyWithTokens: ReplyWithTokens }
 

@@ -1,4 +1,4 @@
-import type { Store } from '../../db/store.ts'
+import type { Store, Tx } from '../../db/store.ts'
 import type { Outbound } from '../../delivery/index.ts'
 import type { PasswordHasher } from '../../hashing/pool.ts'
 import type { Principal } from '../../http/principal.ts'
@@ -46,55 +46,66 @@ export async function changePassword(
   const current = await attempt.during(() => verifyPassword(deps, userId, input.current_password))
   if (!current) return refuse(deps, origin, userId, attempt)
   await deps.store.transact(attempt.succeeded)
-  await setPassword(deps, origin, { userId, sessionId }, current, input.new_password, input.current_password)
+  const person = { userId, sessionId }
+  const set = await prepare(deps, origin, person, current, input.new_password, input.current_password)
+  await deps.store.transact(set)
 }
 
 /**
  * The same for somebody who proved who they are within the last ten minutes: that stands for the present password.
- * @throws ProblemError step_up_required, validation_failed, conflict, invalid_token, service_busy
+ * @returns what sets the new password, as part of a change: hashing it holds no transaction up
+ * @throws ProblemError step_up_required, validation_failed, service_busy; and in the change conflict, invalid_token
  */
-export async function changePasswordAfterSignIn(
+export async function preparePasswordAfterSignIn(
   deps: ChangePasswordDeps,
   origin: Origin,
   principal: Principal,
   newPassword: string,
-): Promise<void> {
+): Promise<(trx: Tx) => Promise<void>> {
   requireRecentAuthentication(principal, deps.clock.now())
   const current = await findCredential(deps.store.db, principal.userId)
   if (!current) throw new ProblemError('not_found')
-  await setPassword(deps, origin, principal, current, newPassword)
+  return prepare(deps, origin, principal, current, newPassword)
+}
+
+async function prepare(
+  deps: ChangePasswordDeps,
+  origin: Origin,
+  person: Pick<Principal, 'userId' | 'sessionId'>,
+  current: Credential,
+  newPassword: string,
+  before?: string,
+): Promise<(trx: Tx) => Promise<void>> {
+  const password = normalisePassword(newPassword)
+  await checkAgainstUser(deps, person.userId, password, before)
+  const hash = await deps.hasher.hash(password)
+  return trx => setPassword(deps, trx, origin, person, { version: current.password_version, hash })
 }
 
 async function setPassword(
   deps: ChangePasswordDeps,
+  trx: Tx,
   origin: Origin,
   { userId, sessionId }: Pick<Principal, 'userId' | 'sessionId'>,
-  current: Credential,
-  newPassword: string,
-  before?: string,
+  { version, hash }: { version: number; hash: string },
 ): Promise<void> {
-  const password = normalisePassword(newPassword)
-  await checkAgainstUser(deps, userId, password, before)
-  const hash = await deps.hasher.hash(password)
-  await deps.store.transact(async trx => {
-    const at = deps.clock.now()
-    await lockActingUser(deps, trx, at, { userId, sessionId })
-    const changed = await changePasswordHash(trx, { userId, version: current.password_version, hash, at })
-    if (!changed) throw new ProblemError('conflict', { detail: 'The password was changed at the same time.' })
-    await appendAudit(trx, at, origin, {
-      action: 'user.password_changed',
-      subject: { type: 'user', id: userId },
-      changedFields: ['password'],
-    })
-    await appendEvent(trx, at, {
-      type: 'user.password_changed',
-      userId,
-      data: { userId, changedAt: at.toISOString() },
-    })
-    await endAccess(deps, trx, at, origin, { userId, reason: 'password_changed', except: sessionId })
-    await deps.verification.cancel(trx, userId, ['PASSWORD_RESET'])
-    await tellOfNewPassword(deps.outbound, trx, at, userId)
+  const at = deps.clock.now()
+  await lockActingUser(deps, trx, at, { userId, sessionId })
+  const changed = await changePasswordHash(trx, { userId, version, hash, at })
+  if (!changed) throw new ProblemError('conflict', { detail: 'The password was changed at the same time.' })
+  await appendAudit(trx, at, origin, {
+    action: 'user.password_changed',
+    subject: { type: 'user', id: userId },
+    changedFields: ['password'],
   })
+  await appendEvent(trx, at, {
+    type: 'user.password_changed',
+    userId,
+    data: { userId, changedAt: at.toISOString() },
+  })
+  await endAccess(deps, trx, at, origin, { userId, reason: 'password_changed', except: sessionId })
+  await deps.verification.cancel(trx, userId, ['PASSWORD_RESET'])
+  await tellOfNewPassword(deps.outbound, trx, at, userId)
 }
 
 async function refuse(

@@ -9,7 +9,12 @@ const closed = { additionalProperties: false }
 
 export const AcceptedSchema = Type.Object(
   { message: Type.String() },
-  { $id: 'Accepted', ...closed, description: 'The same whatever happens next.' },
+  {
+    $id: 'Accepted',
+    examples: [{ message: 'A mail is on its way to the address.' }],
+    ...closed,
+    description: 'The same whatever happens next.',
+  },
 )
 
 export const PasswordResetRequestSchema = Type.Object(
@@ -49,7 +54,12 @@ export const EmailChangeSchema = Type.Object(
 
 export const EmailChangeStartedSchema = Type.Object(
   { new_email: Type.String(), next_step: Type.Literal('verify_email_update_otp') },
-  { $id: 'EmailChangeStarted', ...closed },
+  {
+    $id: 'EmailChangeStarted',
+    description: 'The change is begun. A code completes it.',
+    examples: [{ new_email: 'newemail@example.com', next_step: 'verify_email_update_otp' }],
+    ...closed,
+  },
 )
 
 export const EmailChangeProofSchema = Type.Object(
@@ -63,10 +73,25 @@ export const EmailChangedSchema = Type.Object(
     email_verified: Type.Boolean(),
     email_verified_at: Type.String({ format: 'date-time' }),
   },
-  { $id: 'EmailChanged', ...closed },
+  {
+    $id: 'EmailChanged',
+    description: 'The address that is the user’s now.',
+    examples: [
+      { email: 'newemail@example.com', email_verified: true, email_verified_at: '2026-01-31T10:00:00.000Z' },
+    ],
+    ...closed,
+  },
 )
 
-export const EmailRestoredSchema = Type.Object({ email: Type.String() }, { $id: 'EmailRestored', ...closed })
+export const EmailRestoredSchema = Type.Object(
+  { email: Type.String() },
+  {
+    $id: 'EmailRestored',
+    description: 'The address that is the user’s again.',
+    examples: [{ email: 'ada@example.com' }],
+    ...closed,
+  },
+)
 
 const phone = Type.String({ maxLength: 32, description: 'E.164', examples: ['+431234567'] })
 
@@ -77,7 +102,12 @@ export const PhoneChangeSchema = Type.Object(
 
 export const PhoneChangeStartedSchema = Type.Object(
   { phone_number: Type.String(), next_step: Type.Literal('verify_phone_update_otp') },
-  { $id: 'PhoneChangeStarted', ...closed },
+  {
+    $id: 'PhoneChangeStarted',
+    description: 'The change is begun. A code completes it.',
+    examples: [{ phone_number: '+431234567', next_step: 'verify_phone_update_otp' }],
+    ...closed,
+  },
 )
 
 export const PhoneChangeProofSchema = Type.Object(
@@ -91,7 +121,14 @@ export const PhoneChangedSchema = Type.Object(
     phone_verified: Type.Boolean(),
     phone_verified_at: Type.String({ format: 'date-time' }),
   },
-  { $id: 'PhoneChanged', ...closed },
+  {
+    $id: 'PhoneChanged',
+    description: 'The number that is the user’s now.',
+    examples: [
+      { phone_number: '+431234567', phone_verified: true, phone_verified_at: '2026-01-31T10:00:00.000Z' },
+    ],
+    ...closed,
+  },
 )
 
 export const LinkTokenSchema = Type.Object(

@@ -5,7 +5,7 @@ export {
   followEmailChange,
   initiateEmailChange,
 } from './change-email.ts'
-export { type ChangePasswordDeps, changePasswordAfterSignIn } from './change-password.ts'
+export { type ChangePasswordDeps, preparePasswordAfterSignIn } from './change-password.ts'
 export { type DeleteAccountDeps, deleteOwnAccount } from './delete-account.ts'
 export { endAccess } from './end-access.ts'
 export { dropFactors } from './enrol-factor.ts'

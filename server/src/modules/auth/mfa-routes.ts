@@ -5,8 +5,8 @@ import { NoBody, problemResponses, ref } from '../../http/schemas.ts'
 import type { App } from '../../http/types.ts'
 import { originOf } from '../audit/index.ts'
 import type { EnrolledFactor } from '../factors/index.ts'
-import { type BrowserMode, TokensSchema } from '../sessions/index.ts'
-import { type ArrivalReplyDeps, replyToArrival } from './arrival-reply.ts'
+import { BrowserHeaders, type BrowserMode } from '../sessions/index.ts'
+import { type ArrivalReplyDeps, ArrivalSchema, replyToArrival } from './arrival-reply.ts'
 import {
   beginEmail,
   beginSms,
@@ -93,9 +93,10 @@ function signInRoutes(app: App, deps: MfaDeps): void {
       tags: ['mfa'],
       summary: 'Complete a sign-in with its second factor',
       description: 'Each code works once. A wrong one is counted, and leaves the `mfa_token` good.',
+      headers: BrowserHeaders,
       body: ref(MfaVerificationSchema),
       response: {
-        200: Type.Union([ref(TokensSchema), ref(MfaRequiredSchema)]),
+        200: ArrivalSchema,
         ...problemResponses(
           'invalid_mfa_token',
           'invalid_mfa_code',
@@ -263,7 +264,9 @@ function otherRoutes(app: App, deps: MfaDeps): void {
         'Needs a second factor from the last 10 minutes. The other sessions end. With the last factor the ' +
         'recovery codes go as well. Passkeys have a route of their own.',
       params: Type.Object({
-        method: Type.Union([Type.Literal('totp'), Type.Literal('sms'), Type.Literal('email')]),
+        method: Type.Union([Type.Literal('totp'), Type.Literal('sms'), Type.Literal('email')], {
+          description: 'The second factor',
+        }),
       }),
       response: { 204: NoBody, ...problemResponses('not_found') },
     },

@@ -76,7 +76,12 @@ export const MfaRequiredSchema = Type.Object(
       description: 'What may be given: what is enrolled; after a passkey the password too',
     }),
   },
-  { $id: 'MfaRequired', ...closed },
+  {
+    $id: 'MfaRequired',
+    description: 'The sign-in needs a second factor.',
+    examples: [{ mfa_required: true, mfa_token: 'mfa_…', methods: ['totp', 'recovery_code'] }],
+    ...closed,
+  },
 )
 
 export const MfaChallengeSchema = Type.Object(
@@ -122,6 +127,14 @@ export const PasskeyOptionsSchema = Type.Object(
   {
     additionalProperties: true,
     $id: 'PasskeyOptions',
+    examples: [
+      {
+        challenge: 'c2hvcnQtbGl2ZWQ',
+        rpId: 'id.example.com',
+        userVerification: 'preferred',
+        timeout: 300_000,
+      },
+    ],
     description:
       'For `navigator.credentials`, as PublicKeyCredentialCreationOptionsJSON or …RequestOptionsJSON (WebAuthn Level 3).',
   },
@@ -132,7 +145,12 @@ export const MfaChallengedSchema = Type.Object(
     method: ProofMethodSchema,
     options: Type.Optional(ref(PasskeyOptionsSchema)),
   },
-  { $id: 'MfaChallenged', ...closed },
+  {
+    $id: 'MfaChallenged',
+    description: 'The second factor can be given: its code was sent, or these are its options.',
+    examples: [{ method: 'sms' }],
+    ...closed,
+  },
 )
 
 const time = Type.String({ format: 'date-time' })
@@ -154,7 +172,26 @@ export const MfaSchema = Type.Object(
     mfa_required: Type.Boolean({ description: 'Whether a role demands one that is not there yet' }),
     methods: Type.Array(EnrolledSchema),
   },
-  { $id: 'Mfa', ...closed },
+  {
+    $id: 'Mfa',
+    description: 'The second factors of the account.',
+    examples: [
+      {
+        mfa_enabled: true,
+        mfa_required: false,
+        methods: [
+          {
+            method: 'totp',
+            target: null,
+            created_at: '2026-01-31T10:00:00.000Z',
+            last_used_at: null,
+            count: 1,
+          },
+        ],
+      },
+    ],
+    ...closed,
+  },
 )
 
 export const TotpSetupSchema = Type.Object(
@@ -163,7 +200,18 @@ export const TotpSetupSchema = Type.Object(
     otpauth_url: Type.String(),
     qr_svg: Type.String({ description: 'The same as a picture' }),
   },
-  { $id: 'TotpSetup', ...closed },
+  {
+    $id: 'TotpSetup',
+    description: 'The secret for an authenticator app, whose first code enrols it.',
+    examples: [
+      {
+        secret: 'JBSWY3DPEHPK3PXP',
+        otpauth_url: 'otpauth://totp/Roster:ada%40example.com?secret=JBSWY3DPEHPK3PXP&issuer=Roster',
+        qr_svg: '<svg …>',
+      },
+    ],
+    ...closed,
+  },
 )
 
 export const FactorCodeSchema = Type.Object(
@@ -176,11 +224,19 @@ export const SmsSetupSchema = Type.Object(
   { $id: 'SmsSetup', ...closed, examples: [{ phone_number: '+431234567' }] },
 )
 
-export const CodeSentSchema = Type.Object({ sent_to: Type.String() }, { $id: 'CodeSent', ...closed })
+export const CodeSentSchema = Type.Object(
+  { sent_to: Type.String() },
+  { $id: 'CodeSent', description: 'The code was sent.', examples: [{ sent_to: '+431234567' }], ...closed },
+)
 
 export const RecoveryCodesSchema = Type.Object(
   { codes: Type.Array(Type.String(), { description: 'Shown this once. Each works once' }) },
-  { $id: 'RecoveryCodes', ...closed },
+  {
+    $id: 'RecoveryCodes',
+    description: 'New recovery codes, in place of all earlier ones.',
+    examples: [{ codes: ['7k3m-x9pq-2f8d-h4ta', 'w2en-5gcv-8rjt-q0z6'] }],
+    ...closed,
+  },
 )
 
 const passkeyName = Type.String({ minLength: 1, maxLength: 100 })
@@ -190,15 +246,55 @@ export const PasskeyNameSchema = Type.Object(
   { $id: 'PasskeyName', ...closed, examples: [{ name: 'Laptop' }] },
 )
 
+const credentialExample = {
+  id: 'cGFzc2tleQ',
+  rawId: 'cGFzc2tleQ',
+  type: 'public-key',
+  clientExtensionResults: {},
+} as const
+const clientDataJSON = 'eyJ0eXBlIjoid2ViYXV0aG4'
+
 export const NewPasskeySchema = Type.Object(
   { credential: ref(PasskeyRegistrationSchema), name: Type.Optional(passkeyName) },
-  { $id: 'NewPasskey', ...closed },
+  {
+    $id: 'NewPasskey',
+    examples: [
+      {
+        name: 'Laptop',
+        credential: {
+          ...credentialExample,
+          response: { clientDataJSON, attestationObject: 'o2NmbXRkbm9uZQ' },
+        },
+      },
+    ],
+    ...closed,
+  },
 )
 
 export const PasskeySignInSchema = Type.Object(
   { credential: ref(PasskeyAssertionSchema) },
-  { $id: 'PasskeySignIn', ...closed },
+  {
+    $id: 'PasskeySignIn',
+    examples: [
+      {
+        credential: {
+          ...credentialExample,
+          response: { clientDataJSON, authenticatorData: 'SZYN5YgOjGh0NBcP', signature: 'MEUCIQDx' },
+        },
+      },
+    ],
+    ...closed,
+  },
 )
+
+const passkeyExample = {
+  id: '019c1379-cc00-7000-8000-000000000006',
+  name: 'Laptop',
+  created_at: '2026-01-31T10:00:00.000Z',
+  last_used_at: null,
+  is_synced: true,
+  transports: ['internal'],
+}
 
 export const PasskeySchema = Type.Object(
   {
@@ -209,10 +305,21 @@ export const PasskeySchema = Type.Object(
     is_synced: Type.Boolean({ description: 'Kept by a password manager on several devices' }),
     transports: Type.Array(Type.String()),
   },
-  { $id: 'Passkey', title: 'Passkey', ...closed },
+  {
+    $id: 'Passkey',
+    description: 'A passkey of the account.',
+    examples: [passkeyExample],
+    title: 'Passkey',
+    ...closed,
+  },
 )
 
 export const PasskeyListSchema = Type.Object(
   { items: Type.Array(ref(PasskeySchema)) },
-  { $id: 'PasskeyList', ...closed },
+  {
+    $id: 'PasskeyList',
+    description: 'The passkeys of the account.',
+    examples: [{ items: [passkeyExample] }],
+    ...closed,
+  },
 )

@@ -1,17 +1,15 @@
 import type { RegistrationResponseJSON } from '@simplewebauthn/server'
-import { Type } from 'typebox'
 import { principalOf } from '../../http/guard.ts'
 import { ProblemError } from '../../http/problems.ts'
-import { NoBody, problemResponses, ref } from '../../http/schemas.ts'
+import { idParams, NoBody, problemResponses, ref } from '../../http/schemas.ts'
 import type { App } from '../../http/types.ts'
 import { originOf } from '../audit/index.ts'
-import { type BrowserMode, TokensSchema } from '../sessions/index.ts'
+import { BrowserHeaders, type BrowserMode } from '../sessions/index.ts'
 import { findUserRecord } from '../users/index.ts'
-import { type ArrivalReplyDeps, replyToArrival } from './arrival-reply.ts'
+import { type ArrivalReplyDeps, ArrivalSchema, replyToArrival } from './arrival-reply.ts'
 import { toAssertion } from './assertion.ts'
 import { registerPasskey, removePasskey, renamePasskey } from './enrol-factor.ts'
 import {
-  MfaRequiredSchema,
   NewPasskeySchema,
   PasskeyListSchema,
   PasskeyNameSchema,
@@ -35,7 +33,7 @@ const schemas = [
 ]
 
 const own = { access: 'self', rateLimit: 'mfa', enrolment: true } as const
-const params = Type.Object({ id: Type.String({ format: 'uuid' }) })
+const params = idParams('the passkey')
 
 /** Passkeys (WebAuthn Level 3): keeping them, and signing in with one alone. */
 export function passkeyRoutes(app: App, deps: PasskeyDeps): void {
@@ -122,9 +120,10 @@ function signInRoutes(app: App, deps: PasskeyDeps): void {
       description:
         'A passkey that verified its person (PIN, fingerprint …) is two factors. After another one, a further one ' +
         'that is enrolled is asked for, or the password. Works for accounts that are locked for passwords.',
+      headers: BrowserHeaders,
       body: ref(PasskeySignInSchema),
       response: {
-        200: Type.Union([ref(TokensSchema), ref(MfaRequiredSchema)]),
+        200: ArrivalSchema,
         ...problemResponses('invalid_credentials', 'email_not_verified', 'too_many_attempts', 'csrf_failed'),
       },
     },

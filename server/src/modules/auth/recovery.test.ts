@@ -84,6 +84,29 @@ describe('a password reset', () => {
     expect(slower).toBeLessThan(0.7)
   })
 
+  test('shows in the activity of whoever it was asked for, active or not, and in the log for anybody', async () => {
+    const [user, inactive] = [await roster.signUp(), await roster.signUp()]
+    await roster.sql('update users set is_active = false where id = $1', [inactive.id])
+    const headers = { 'user-agent': 'Stranger/1.0', 'x-request-id': 'asked-1' }
+    for (const email of [user.email, inactive.email, 'nobody-logged@example.com']) {
+      await roster.post(`${auth}/password-reset-request`, { email }, { headers })
+    }
+    await roster.runJobs()
+    const rows = await roster.sql(
+      `select actor_type, subject_id from audit_log
+       where action = 'password.reset_requested' and request_id = 'asked-1' order by subject_id`,
+    )
+    expect(rows.map(({ actor_type }) => actor_type)).toEqual(['anonymous', 'anonymous', 'anonymous'])
+    expect(rows.map(({ subject_id }) => subject_id)).toEqual([user.id, inactive.id, null])
+    const { body } = await roster.get('/api/v1/users/me/activity', { token: user.token })
+    expect(body.items[0]).toMatchObject({
+      action: 'password.reset_requested',
+      by: 'anonymous',
+      ip: '127.0.0.1',
+      user_agent: 'Stranger/1.0',
+    })
+  })
+
   test('over the quota is answered the same, and no mail goes out', async () => {
     const user = await roster.signUp()
     for (let n = 0; n < 30; n += 1) {
@@ -415,4 +438,19 @@ test('an invitation link sets the first password and proves the address', async 
   expect((await roster.post(`${auth}/accept-invitation`, accept)).status).toBe(204)
   const { body } = await login(user.email, newPassword)
   expect(body.user.email_verified).toBe(true)
+})
+
+test('erasing a user leaves no address or device of whoever asked to reset their password', async () => {
+  const [user, admin] = [await roster.signUp(), await roster.signUpAdmin()]
+  await roster.post(`${auth}/password-reset-request`, { email: user.email })
+  await roster.runJobs()
+  const kept = () =>
+    roster.sql(
+      `select 1 from audit_log a join audit_personal p on p.audit_id = a.id
+       where a.action = 'password.reset_requested' and a.subject_id = $1`,
+      [user.id],
+    )
+  expect(await kept()).toHaveLength(1)
+  await roster.delete(`/api/v1/users/${user.id}?erase=true`, { token: admin.token })
+  expect(await kept()).toHaveLength(0)
 })

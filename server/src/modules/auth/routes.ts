@@ -1,20 +1,18 @@
 import type { preValidationHookHandler } from 'fastify'
-import { Type } from 'typebox'
 import { principalOf } from '../../http/guard.ts'
 import { can } from '../../http/principal.ts'
 import { NoBody, problemResponses, ref } from '../../http/schemas.ts'
 import type { App } from '../../http/types.ts'
 import { originOf } from '../audit/index.ts'
-import { type BrowserMode, TokensSchema } from '../sessions/index.ts'
+import { BrowserHeaders, type BrowserMode } from '../sessions/index.ts'
 import { isPrivilegedField, refuseFields, UserSchema } from '../users/index.ts'
-import { type ArrivalReplyDeps, replyToArrival } from './arrival-reply.ts'
+import { type ArrivalReplyDeps, ArrivalSchema, replyToArrival } from './arrival-reply.ts'
 import { type ChangePasswordDeps, changePassword } from './change-password.ts'
 import { type ContactDeps, contactRoutes } from './contact-routes.ts'
 import { AcceptedSchema } from './contact-schemas.ts'
 import { type AdministratorDeps, setUpAdministrator } from './first-administrator.ts'
 import { type LoginDeps, login } from './login.ts'
 import { mfaRoutes } from './mfa-routes.ts'
-import { MfaRequiredSchema } from './mfa-schemas.ts'
 import { passkeyRoutes } from './passkey-routes.ts'
 import { type RecoveryDeps, recoveryRoutes } from './recovery-routes.ts'
 import { type RegisterDeps, register } from './register.ts'
@@ -89,9 +87,10 @@ export function authRoutes(app: App, deps: AuthDeps & ArrivalReplyDeps & { brows
         'The reply to a wrong password is that to an unknown, inactive or deleted account. Who has a second ' +
         'factor gets an `mfa_token` instead of tokens. After five failures in a row each further one costs a delay, ' +
         'for unknown accounts too.',
+      headers: BrowserHeaders,
       body: ref(LoginSchema),
       response: {
-        200: Type.Union([ref(TokensSchema), ref(MfaRequiredSchema)]),
+        200: ArrivalSchema,
         ...problemResponses('invalid_credentials', 'email_not_verified', 'too_many_attempts', 'csrf_failed'),
       },
     },

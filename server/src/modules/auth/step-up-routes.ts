@@ -3,7 +3,7 @@ import { ProblemError } from '../../http/problems.ts'
 import { problemResponses, ref } from '../../http/schemas.ts'
 import type { App } from '../../http/types.ts'
 import { originOf } from '../audit/index.ts'
-import { TokensSchema } from '../sessions/index.ts'
+import { BrowserHeaders, TokensSchema } from '../sessions/index.ts'
 import { type ArrivalReplyDeps, replyToArrival } from './arrival-reply.ts'
 import { readProof } from './given-proof.ts'
 import { MfaChallengedSchema, StepUpChallengeSchema, StepUpSchema } from './mfa-schemas.ts'
@@ -27,6 +27,7 @@ export function stepUpRoutes(app: App, deps: SecondFactorDeps & ArrivalReplyDeps
         'With the password, or a second factor. Answers with the tokens of a new session, in place of the present ' +
         'one. Sensitive routes want this or a sign-in from the last 10 minutes; those that change second factors ' +
         'want a second factor, where one is enrolled.',
+      headers: BrowserHeaders,
       body: ref(StepUpSchema),
       response: {
         200: ref(TokensSchema),

@@ -6,7 +6,7 @@ import type { Store } from '../../db/store.ts'
 import type { Authenticate } from '../../http/guard.ts'
 import { can } from '../../http/principal.ts'
 import { ProblemError } from '../../http/problems.ts'
-import { problemResponses, ref } from '../../http/schemas.ts'
+import { idOf, problemResponses, ref } from '../../http/schemas.ts'
 import type { App } from '../../http/types.ts'
 import { isUuid } from '../../lib/ids.ts'
 import { EventSchema, eventExample } from './envelope.ts'
@@ -212,14 +212,16 @@ function snapshotRoute(app: App, { store }: FeedRoutesDeps): void {
         'page, read all pages, then follow the events after it.',
       querystring: Type.Object(
         {
-          after: Type.Optional(Type.String({ format: 'uuid' })),
+          after: Type.Optional(idOf('the last user of the page before')),
           ids: Type.Optional(
             Type.String({
               pattern: '^[0-9a-fA-F-]{36}(,[0-9a-fA-F-]{36}){0,99}$',
               description: 'Only these users, up to 100, with commas between',
             }),
           ),
-          limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 1000, default: 500 })),
+          limit: Type.Optional(
+            Type.Integer({ minimum: 1, maximum: 1000, default: 500, description: 'Most users of the page' }),
+          ),
         },
         { additionalProperties: false },
       ),

@@ -1,5 +1,7 @@
+import { Registry } from 'prom-client'
 import { expect, test } from 'vitest'
 import { type SignedUp, useTestApp } from '../../testing/harness.ts'
+import { createEventMetrics } from './metrics.ts'
 
 /* Document 2's "Key Metrics to Monitor" and "Error Scenarios": each on /metrics, and each moves. */
 
@@ -94,4 +96,17 @@ test('requests turned away by a limit', async () => {
     for (let n = 0; n < 3; n++) await roster.post('/api/v1/auth/setup', body)
   })
   expect(grown).toEqual([2])
+})
+
+test('a scrape asks once how much waits, for all that it tells of it', async () => {
+  const registry = new Registry()
+  let asked = 0
+  createEventMetrics(registry).watch('webhook', async () => {
+    asked += 1
+    return { waiting: 3, oldestSeconds: 7 }
+  })
+  const text = await registry.metrics()
+  expect(text).toContain('events_pending{to="webhook"} 3')
+  expect(text).toContain('events_oldest_pending_seconds{to="webhook"} 7')
+  expect(asked).toBe(1)
 })

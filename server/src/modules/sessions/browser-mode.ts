@@ -1,5 +1,6 @@
 import '@fastify/cookie'
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import { Type } from 'typebox'
 import { ProblemError } from '../../http/problems.ts'
 import type { App } from '../../http/types.ts'
 import { randomToken } from '../../lib/secrets.ts'
@@ -18,6 +19,17 @@ export type BrowserMode = {
   /** What this browser is recognised by at its next sign-in; undefined outside browser mode. */
   device(request: FastifyRequest, reply: FastifyReply): string | undefined
 }
+
+/** The headers of routes that answer with tokens. */
+export const BrowserHeaders = Type.Object({
+  'X-Roster-Client': Type.Optional(
+    Type.String({
+      description:
+        '`browser` for browser mode: the refresh token is in an HttpOnly cookie and not in the body, and the ' +
+        'request needs an `Origin` that is allowed. Any other value is as none.',
+    }),
+  ),
+})
 
 /** Seconds; the longest that browsers keep a cookie. */
 const deviceMemory = 400 * 86_400

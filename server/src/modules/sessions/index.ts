@@ -1,14 +1,14 @@
 export type { TokenSettings } from './access-token.ts'
 export { type ActivityLog, createActivityLog } from './activity.ts'
 export { type Authenticator, createAuthenticator } from './authenticator.ts'
-export { type BrowserMode, createBrowserMode } from './browser-mode.ts'
+export { BrowserHeaders, type BrowserMode, createBrowserMode } from './browser-mode.ts'
 export { describeDevice } from './device.ts'
 export { introspectionRoute } from './introspection.ts'
 export { sessionJobs } from './jobs.ts'
 export { exportDevices, noteDevice } from './known-devices.ts'
 export type { SessionState } from './repo.ts'
 export { jwksRoute, sessionRoutes } from './routes.ts'
-export { SessionListSchema, TokensSchema } from './schemas.ts'
+export { RevokedSchema, SessionListSchema, TokensSchema } from './schemas.ts'
 export {
   createSessions,
   type EndReason,

@@ -39,6 +39,7 @@ const IntrospectionSchema = Type.Object(
   },
   {
     $id: 'Introspection',
+    description: 'What the token is worth this very moment.',
     title: 'Introspection',
     additionalProperties: false,
     examples: [

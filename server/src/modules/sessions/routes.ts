@@ -1,11 +1,18 @@
 import { Type } from 'typebox'
 import { principalOf } from '../../http/guard.ts'
 import { ProblemError } from '../../http/problems.ts'
-import { NoBody, problemResponses, ref } from '../../http/schemas.ts'
+import { idOf, NoBody, problemResponses, ref } from '../../http/schemas.ts'
 import type { App } from '../../http/types.ts'
 import { originOf } from '../audit/index.ts'
-import type { BrowserMode } from './browser-mode.ts'
-import { RefreshSchema, SessionListSchema, SessionSchema, TokensSchema } from './schemas.ts'
+import { BrowserHeaders, type BrowserMode } from './browser-mode.ts'
+import {
+  KeySetSchema,
+  RefreshSchema,
+  RevokedSchema,
+  SessionListSchema,
+  SessionSchema,
+  TokensSchema,
+} from './schemas.ts'
 import type { Sessions } from './service.ts'
 import type { KeyRing } from './signing-keys.ts'
 import type { ReplyWithTokens } from './tokens-reply.ts'
@@ -27,7 +34,9 @@ export function sessionRoutes(
       summary: 'Exchange a refresh token',
       description:
         'Each refresh token works once and is answered with its successor. Within 10 seconds a repetition gets ' +
-        'the same successor (two tabs, a lost reply); later it ends the session, since it means theft.',
+        'the same successor (two tabs, a lost reply); later it ends the session, since it means theft. In browser ' +
+        'mode the token is that of the cookie, and the body may be left out.',
+      headers: BrowserHeaders,
       body: Type.Union([ref(RefreshSchema), Type.Null()]),
       response: {
         200: ref(TokensSchema),
@@ -51,7 +60,9 @@ export function sessionRoutes(
       operationId: 'logout',
       tags: ['sessions'],
       summary: 'End this session',
-      description: 'Its access and refresh tokens are worth nothing from the next request on.',
+      description:
+        'Its access and refresh tokens are worth nothing from the next request on, and the cookie of browser mode is ' +
+        'cleared.',
       response: { 204: NoBody },
     },
     async handler(request, reply) {
@@ -76,7 +87,7 @@ export function sessionRoutes(
         { additionalProperties: false },
       ),
       response: {
-        200: Type.Object({ revoked: Type.Integer({ description: 'How many sessions ended' }) }),
+        200: RevokedSchema,
       },
     },
     async handler(request, reply) {
@@ -114,7 +125,7 @@ export function sessionRoutes(
       tags: ['sessions'],
       summary: 'End one of one’s sessions',
       description: 'An id that is not among one’s own living sessions is not found.',
-      params: Type.Object({ session_id: Type.String({ format: 'uuid' }) }),
+      params: Type.Object({ session_id: idOf('the session') }),
       response: {
         204: NoBody,
         ...problemResponses('not_found'),
@@ -142,7 +153,7 @@ export function jwksRoute(app: App, url: string, operationId: string, keys: KeyR
       tags: ['sessions'],
       summary: 'Public keys for verifying access tokens',
       description: 'A JSON Web Key Set (RFC 7517). A new key is here ten minutes before it signs.',
-      response: { 200: Type.Object({ keys: Type.Array(Type.Record(Type.String(), Type.Unknown())) }) },
+      response: { 200: KeySetSchema },
     },
     handler(_request, reply) {
       reply.header('cache-control', 'public, max-age=300').send(keys.jwks())

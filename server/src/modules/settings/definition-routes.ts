@@ -2,7 +2,7 @@ import type { FastifyReply } from 'fastify'
 import { Type } from 'typebox'
 import { principalOf } from '../../http/guard.ts'
 import { sendJsonText } from '../../http/json-text.ts'
-import { NoBody, problemResponses, ref } from '../../http/schemas.ts'
+import { idOf, NoBody, problemResponses, ref } from '../../http/schemas.ts'
 import type { App } from '../../http/types.ts'
 import { originOf } from '../audit/index.ts'
 import { changeDefinition, createDefinition, removeDefinition } from './change-definition.ts'
@@ -57,7 +57,10 @@ function readRoutes(app: App, deps: DefinitionDeps): void {
       summary: 'List definitions',
       description: 'Every key with its type, rules and default, in the order in which a form shows them.',
       querystring: Type.Object(
-        { scope: Type.Optional(ScopeSchema), category: Type.Optional(Type.String({ maxLength: 100 })) },
+        {
+          scope: Type.Optional(ScopeSchema),
+          category: Type.Optional(Type.String({ maxLength: 100, description: 'Only its definitions' })),
+        },
         { additionalProperties: false },
       ),
       response: { 200: ref(DefinitionListSchema) },
@@ -245,7 +248,7 @@ function dryRunRoutes(app: App, deps: DefinitionDeps): void {
       summary: 'Follow a dry-run',
       description: 'How far it is, and what it found so far. Kept for a week.',
       params: Type.Object(
-        { key: DefinitionKeySchema, id: Type.String({ format: 'uuid' }) },
+        { key: DefinitionKeySchema, id: idOf('the dry-run') },
         { additionalProperties: false },
       ),
       response: { 200: ref(DryRunSchema), ...problemResponses('not_found') },

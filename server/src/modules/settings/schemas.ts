@@ -90,6 +90,22 @@ export const DefinitionKeySchema = Type.String({
   description: 'Words of lower case letters, digits and `_`, joined by dots, e.g. `ui.theme`',
 })
 
+const definitionExample = {
+  key: 'ui.theme',
+  scope: 'preference',
+  category: 'ui_preferences',
+  setting_type: 'string',
+  description: 'User interface theme preference',
+  default_value: 'auto',
+  validation_rules: { allowed_values: ['light', 'dark', 'auto'] },
+  cross_rules: [],
+  is_public: false,
+  is_readonly: false,
+  sort_order: 0,
+  deprecated: false,
+  version: 3,
+}
+
 export const DefinitionSchema = Type.Object(
   {
     key: DefinitionKeySchema,
@@ -97,7 +113,12 @@ export const DefinitionSchema = Type.Object(
     ...editable,
     version: Type.Integer({ minimum: 1, description: 'Grows with each change' }),
   },
-  { $id: 'SettingDefinition', additionalProperties: false },
+  {
+    $id: 'SettingDefinition',
+    description: 'A key with its type, rules and default.',
+    examples: [definitionExample],
+    additionalProperties: false,
+  },
 )
 
 export type Definition = Static<typeof DefinitionSchema>
@@ -153,7 +174,13 @@ export const DefinitionChangeSchema = Type.Object(
     ),
     on_invalid: Type.Optional(OnInvalidSchema),
   },
-  { $id: 'SettingDefinitionChange', additionalProperties: false, minProperties: 1 },
+  {
+    $id: 'SettingDefinitionChange',
+    description: 'What becomes different; what is left out stays.',
+    examples: [{ default_value: 'dark', version: 3 }],
+    additionalProperties: false,
+    minProperties: 1,
+  },
 )
 
 export type DefinitionChange = Static<typeof DefinitionChangeSchema>
@@ -161,7 +188,12 @@ export type OnInvalid = NonNullable<DefinitionChange['on_invalid']>
 
 export const DefinitionListSchema = Type.Object(
   { items: Type.Array(Type.Unsafe<Definition>({ $ref: 'SettingDefinition#' })) },
-  { $id: 'SettingDefinitionList', additionalProperties: false },
+  {
+    $id: 'SettingDefinitionList',
+    description: 'All definitions, in the order in which a form shows them.',
+    examples: [{ items: [definitionExample] }],
+    additionalProperties: false,
+  },
 )
 
 const timestamp = Type.String({ format: 'date-time' })
@@ -180,7 +212,23 @@ export const DefinitionVersionsSchema = Type.Object(
       ),
     ),
   },
-  { $id: 'SettingDefinitionVersions', additionalProperties: false },
+  {
+    $id: 'SettingDefinitionVersions',
+    description: 'The versions of a definition, newest first.',
+    examples: [
+      {
+        items: [
+          {
+            version: 3,
+            changed_at: '2026-01-31T10:00:00.000Z',
+            changed_by: null,
+            definition: definitionExample,
+          },
+        ],
+      },
+    ],
+    additionalProperties: false,
+  },
 )
 
 export const DryRunSchema = Type.Object(
@@ -204,7 +252,30 @@ export const DryRunSchema = Type.Object(
     started_at: timestamp,
     finished_at: nullable(timestamp),
   },
-  { $id: 'SettingDryRun', additionalProperties: false },
+  {
+    $id: 'SettingDryRun',
+    description: 'What a change would do, as far as it is known.',
+    examples: [
+      {
+        id: '019c1379-bb00-7000-8000-000000000005',
+        key: 'ui.theme',
+        status: 'done',
+        checked: 300,
+        total: 300,
+        invalid: 1,
+        samples: [
+          {
+            user_id: '019c1379-3f00-7000-8000-000000000000',
+            value: 'sepia',
+            message: 'takes one of: light, dark, auto',
+          },
+        ],
+        started_at: '2026-01-31T10:00:00.000Z',
+        finished_at: '2026-01-31T10:00:01.000Z',
+      },
+    ],
+    additionalProperties: false,
+  },
 )
 
 export type DryRun = Static<typeof DryRunSchema>
@@ -221,7 +292,18 @@ export const SettingValuesSchema = Type.Object(
     updated_at: nullable(timestamp),
     definitions: Type.Optional(Type.Array(Type.Unsafe<Definition>({ $ref: 'SettingDefinition#' }))),
   },
-  { $id: 'SettingValues', additionalProperties: false },
+  {
+    $id: 'SettingValues',
+    description: 'All values of one scope, as their user sees them.',
+    examples: [
+      {
+        values: { 'ui.theme': 'dark', 'ui.density': 'cosy' },
+        version: 4,
+        updated_at: '2026-01-31T10:00:00.000Z',
+      },
+    ],
+    additionalProperties: false,
+  },
 )
 
 export const ValueChangesSchema = Type.Unsafe<Record<string, Json>>({

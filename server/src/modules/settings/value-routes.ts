@@ -3,7 +3,7 @@ import { Type } from 'typebox'
 import { principalOf } from '../../http/guard.ts'
 import { sendJsonText } from '../../http/json-text.ts'
 import { ProblemError } from '../../http/problems.ts'
-import { problemResponses, ref } from '../../http/schemas.ts'
+import { idParams, problemResponses, ref } from '../../http/schemas.ts'
 import type { App } from '../../http/types.ts'
 import type { JsonObject } from '../../lib/json.ts'
 import { originOf } from '../audit/index.ts'
@@ -28,7 +28,7 @@ const ValuesQuerySchema = Type.Object(
 
 const values = versioned(SettingValuesSchema, 'The values')
 
-const UserIdParams = Type.Object({ id: Type.String({ format: 'uuid' }) }, { additionalProperties: false })
+const UserIdParams = idParams('the user')
 
 const send = (reply: FastifyReply, { json, version }: ValuesJson): FastifyReply =>
   sendJsonText(reply.header('etag', etag(version)), json)

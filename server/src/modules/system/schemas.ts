@@ -19,7 +19,25 @@ export const ServiceInfoSchema = Type.Object(
       closed,
     ),
   },
-  { $id: 'ServiceInfo', ...closed },
+  {
+    $id: 'ServiceInfo',
+    description: 'What the service is, and where its parts are.',
+    examples: [
+      {
+        name: 'Roster',
+        version: '1.0.0',
+        time: '2026-01-31T10:00:00.000Z',
+        links: {
+          api: '/api/v1',
+          documentation: '/docs',
+          reference: '/redoc',
+          openapi: '/openapi.json',
+          health: '/health',
+        },
+      },
+    ],
+    ...closed,
+  },
 )
 
 const DependencySchema = Type.Object(
@@ -39,10 +57,25 @@ export const HealthSchema = Type.Object(
     uptime_seconds: Type.Integer({ minimum: 0 }),
     dependencies: Type.Record(Type.String(), DependencySchema, { description: 'By name.' }),
   },
-  { $id: 'Health', ...closed },
+  {
+    $id: 'Health',
+    description: 'The state of the process, and of all it needs.',
+    examples: [
+      {
+        status: 'ok',
+        phase: 'ready',
+        uptime_seconds: 86_400,
+        dependencies: { database: { state: 'up', latency_ms: 0.8 } },
+      },
+    ],
+    ...closed,
+  },
 )
 
-export const LivenessSchema = Type.Object({ status: Type.Literal('ok') }, { $id: 'Liveness', ...closed })
+export const LivenessSchema = Type.Object(
+  { status: Type.Literal('ok') },
+  { $id: 'Liveness', description: 'The process runs.', examples: [{ status: 'ok' }], ...closed },
+)
 
 export const DatabaseStatusSchema = Type.Object(
   {
@@ -76,5 +109,19 @@ export const DatabaseStatusSchema = Type.Object(
       closed,
     ),
   },
-  { $id: 'DatabaseStatus', ...closed },
+  {
+    $id: 'DatabaseStatus',
+    description: 'The database as the service sees it.',
+    examples: [
+      {
+        version: '18.4',
+        size_bytes: 12_345_678,
+        latency_ms: 2.1,
+        pool: { max: 30, total: 4, idle: 4, waiting: 0 },
+        migrations: { applied: 8, pending: [] },
+        replication: { is_replica: false, replay_lag_seconds: null, replicas: [] },
+      },
+    ],
+    ...closed,
+  },
 )

@@ -34,17 +34,27 @@ export async function changeUsername(
   userId: string,
   wanted: string,
 ): Promise<{ username: string; last_username_updated: Date }> {
-  const { username } = readFields({ username: wanted })
   const at = deps.clock.now()
+  const username = await countUsernameChange(deps, () =>
+    deps.store.transact(trx => changeUsernameWithin(deps, trx, at, origin, userId, wanted)),
+  )
+  return { username, last_username_updated: at }
+}
+
+/** Runs a transaction that changes a username, and counts what came of it. */
+export async function countUsernameChange<T>(
+  { countUsernameChange: count }: Pick<ChangeUsernameDeps, 'countUsernameChange'>,
+  change: () => Promise<T>,
+): Promise<T> {
   try {
-    await change(deps, at, origin, userId, username)
+    const result = await change()
+    count('changed')
+    return result
   } catch (error) {
     const outcome = error instanceof ProblemError ? refusals[error.code] : undefined
-    if (outcome) deps.countUsernameChange(outcome)
+    if (outcome) count(outcome)
     throw error
   }
-  deps.countUsernameChange('changed')
-  return { username, last_username_updated: at }
 }
 
 const refusals: Partial<Record<ProblemCode, 'cooldown' | 'taken'>> = {
@@ -52,28 +62,33 @@ const refusals: Partial<Record<ProblemCode, 'cooldown' | 'taken'>> = {
   username_taken: 'taken',
 }
 
-function change(
+/**
+ * {@link changeUsername} as part of a change.
+ * @returns the username as it is kept
+ */
+export async function changeUsernameWithin(
   { store, outbound }: ChangeUsernameDeps,
+  trx: Tx,
   at: Date,
   origin: Origin,
   userId: string,
-  username: string,
-): Promise<void> {
-  return store.transact(async trx => {
-    const user = await lockUser(trx, userId)
-    if (!user || user.deleted_at) throw new ProblemError('not_found')
-    if (user.username === username) throw new ProblemError('username_unchanged')
-    refuseEarly(user.last_username_updated, at)
-    await setUsername(trx, at, origin, user, username)
-    await outbound.mail(trx, {
-      template: 'username_changed',
-      to: user.email,
-      locale: user.locale,
-      userId,
-      data: { name: user.full_name ?? user.username, new_username: username },
-    })
-    await store.announce(trx, { kind: 'user', id: userId })
+  wanted: string,
+): Promise<string> {
+  const { username } = readFields({ username: wanted })
+  const user = await lockUser(trx, userId)
+  if (!user || user.deleted_at) throw new ProblemError('not_found')
+  if (user.username === username) throw new ProblemError('username_unchanged')
+  refuseEarly(user.last_username_updated, at)
+  await setUsername(trx, at, origin, user, username)
+  await outbound.mail(trx, {
+    template: 'username_changed',
+    to: user.email,
+    locale: user.locale,
+    userId,
+    data: { name: user.full_name ?? user.username, new_username: username },
   })
+  await store.announce(trx, { kind: 'user', id: userId })
+  return username
 }
 
 function refuseEarly(last: Date | null, at: Date): void {

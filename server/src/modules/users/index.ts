@@ -1,4 +1,10 @@
-export { type ChangeUsernameDeps, changeUsername, setUsername } from './change-username.ts'
+export {
+  type ChangeUsernameDeps,
+  changeUsername,
+  changeUsernameWithin,
+  countUsernameChange,
+  setUsername,
+} from './change-username.ts'
 export {
   emailUndoTime,
   isEmailTaken,
@@ -42,8 +48,8 @@ export {
   strengthenPasswordHash,
 } from './repo.ts'
 export { userRoutes } from './routes.ts'
-export { ProfileChangesSchema, type User, UserSchema } from './schemas.ts'
+export { ProfileChangesSchema, type User, UserSchema, userExample } from './schemas.ts'
 export { readOwnStats } from './stats/stats.ts'
 export { type SubscriptionDeps, subscriptionRoutes } from './subscription/routes.ts'
-export { updateProfile, updateProfileWithin } from './update-profile.ts'
+export { updateProfileWithin } from './update-profile.ts'
 export { usernameRoute } from './username-route.ts'

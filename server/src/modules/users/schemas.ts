@@ -4,6 +4,38 @@ import { nullable } from '../../http/schemas.ts'
 const timestamp = (description: string) => Type.String({ format: 'date-time', description })
 const nullableTimestamp = (description: string) => nullable(timestamp(description))
 
+export const userExample = {
+  id: '019c1379-3f00-7000-8000-000000000000',
+  username: 'ada',
+  email: 'ada@example.com',
+  email_verified: true,
+  email_verified_at: '2026-01-31T10:05:00.000Z',
+  phone_number: null,
+  phone_verified: false,
+  full_name: 'Ada Lovelace',
+  first_name: 'Ada',
+  last_name: 'Lovelace',
+  role: 'user',
+  roles: ['user'],
+  is_active: true,
+  is_premium: false,
+  subscription: { tier: 'free', since: null, expires_at: null },
+  current_title: 'Analyst',
+  location: 'London',
+  avatar_url: null,
+  locale: 'en-GB',
+  timezone: 'Europe/London',
+  mfa_enabled: false,
+  created_at: '2026-01-31T10:00:00.000Z',
+  updated_at: '2026-02-01T09:30:00.000Z',
+  updated_by: '019c1379-3f00-7000-8000-000000000000',
+  last_login_at: '2026-02-01T09:00:00.000Z',
+  last_activity_at: '2026-02-01T09:30:00.000Z',
+  password_changed_at: null,
+  last_username_updated: null,
+  deleted_at: null,
+}
+
 export const UserSchema = Type.Object(
   {
     id: Type.String({ format: 'uuid' }),
@@ -40,7 +72,13 @@ export const UserSchema = Type.Object(
     last_username_updated: nullableTimestamp('Last change of the username'),
     deleted_at: nullableTimestamp('Since when the account is deleted; it can be restored until it is erased'),
   },
-  { $id: 'User', title: 'User', additionalProperties: false },
+  {
+    $id: 'User',
+    description: 'A user, with everything in their record.',
+    examples: [userExample],
+    title: 'User',
+    additionalProperties: false,
+  },
 )
 
 export type User = Static<typeof UserSchema>

@@ -12,7 +12,12 @@ const UsernameChangeSchema = Type.Object(
 
 const UsernameChangedSchema = Type.Object(
   { username: Type.String(), last_username_updated: Type.String({ format: 'date-time' }) },
-  { $id: 'UsernameChanged', additionalProperties: false },
+  {
+    $id: 'UsernameChanged',
+    description: 'The new username, and when it was changed.',
+    examples: [{ username: 'new_username', last_username_updated: '2026-01-31T10:00:00.000Z' }],
+    additionalProperties: false,
+  },
 )
 
 export function usernameRoute(app: App, deps: ChangeUsernameDeps): void {

@@ -1,5 +1,5 @@
 import { Type } from 'typebox'
-import { NoBody, problemResponses, ref } from '../../../http/schemas.ts'
+import { idOf, idParams, NoBody, pageParameters, problemResponses, ref } from '../../../http/schemas.ts'
 import type { App } from '../../../http/types.ts'
 import { originOf } from '../../audit/index.ts'
 import {
@@ -16,8 +16,7 @@ import type { Webhooks } from './service.ts'
 
 const tags = ['webhooks']
 const config = { access: { permission: 'webhooks:manage' } }
-const Id = Type.String({ format: 'uuid' })
-const EndpointId = Type.Object({ id: Id }, { additionalProperties: false })
+const EndpointId = idParams('the endpoint')
 const notFound = problemResponses('not_found')
 
 /** Webhook endpoints and their deliveries. */
@@ -173,10 +172,12 @@ function deliveryRoutes(app: App, webhooks: Webhooks): void {
       querystring: Type.Object(
         {
           state: Type.Optional(
-            Type.Union([Type.Literal('pending'), Type.Literal('delivered'), Type.Literal('dead')]),
+            Type.Union([Type.Literal('pending'), Type.Literal('delivered'), Type.Literal('dead')], {
+              description: 'Only deliveries in it',
+            }),
           ),
-          before: Type.Optional(Id),
-          limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 100, default: 50 })),
+          before: Type.Optional(idOf('the last delivery of the page before')),
+          limit: pageParameters(50).limit,
         },
         { additionalProperties: false },
       ),
@@ -200,7 +201,10 @@ function deliveryRoutes(app: App, webhooks: Webhooks): void {
         'Whether it was delivered, given up or waits for its next attempt: it is due at once, after those of the ' +
         'same user that it waits for. It keeps its id, by which a receiver knows it. Refused where the endpoint is ' +
         'switched off or the event is no longer held.',
-      params: Type.Object({ id: Id, delivery_id: Id }, { additionalProperties: false }),
+      params: Type.Object(
+        { id: idOf('the endpoint'), delivery_id: idOf('the delivery') },
+        { additionalProperties: false },
+      ),
       response: { 202: ref(RedeliveredSchema), ...problemResponses('not_found', 'conflict') },
     },
     async handler(request, reply) {

@@ -1,6 +1,6 @@
 import { type Static, Type } from 'typebox'
-import { nullable, ref } from '../../../http/schemas.ts'
-import { UserSchema } from '../schemas.ts'
+import { NextCursor, pageParameters, ref } from '../../../http/schemas.ts'
+import { UserSchema, userExample } from '../schemas.ts'
 
 const Sort = Type.Union(
   [
@@ -44,17 +44,14 @@ export const UserListQuerySchema = Type.Object(
         description: '`inactive`: deactivated, and not deleted',
       }),
     ),
-    premium: Type.Optional(Type.Boolean()),
+    premium: Type.Optional(Type.Boolean({ description: 'Whether they are premium users now' })),
     created_after: time('Registered at this moment or later'),
     created_before: time('Registered before this moment'),
     last_login_before: time(
       'Logged in, and not since this moment. Only with an order by last_login_at, which is the default then',
     ),
     sort: Type.Optional(Sort),
-    limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 100, default: 20 })),
-    cursor: Type.Optional(
-      Type.String({ maxLength: 2048, description: 'The `next_cursor` of the page before' }),
-    ),
+    ...pageParameters(),
   },
   { additionalProperties: false },
 )
@@ -64,12 +61,17 @@ export type UserListQuery = Static<typeof UserListQuerySchema>
 export const UserListSchema = Type.Object(
   {
     items: Type.Array(ref(UserSchema)),
-    next_cursor: nullable(Type.String({ description: 'For the next page; null on the last' })),
+    next_cursor: NextCursor,
     total_estimate: Type.Integer({
       description: 'Exact where all fit on one page; else what the database thinks, within some per cent',
     }),
   },
-  { $id: 'UserList', additionalProperties: false },
+  {
+    $id: 'UserList',
+    description: 'A page of users.',
+    examples: [{ items: [userExample], next_cursor: null, total_estimate: 1 }],
+    additionalProperties: false,
+  },
 )
 
 export type UserList = Static<typeof UserListSchema>

@@ -2,7 +2,7 @@ import { Type } from 'typebox'
 import type { Store } from '../../../db/store.ts'
 import { principalOf } from '../../../http/guard.ts'
 import { sendJsonText } from '../../../http/json-text.ts'
-import { problemResponses, ref } from '../../../http/schemas.ts'
+import { idParams, pageParameters, problemResponses, ref } from '../../../http/schemas.ts'
 import type { App } from '../../../http/types.ts'
 import type { Clock } from '../../../lib/clock.ts'
 import { originOf } from '../../audit/index.ts'
@@ -22,7 +22,7 @@ import { readPublicUser, refuseToSearch, viewOf } from './viewing.ts'
 
 export type ProfileDeps = { store: Store; clock: Clock; users: UserReader; cursorKey: Buffer }
 
-const UserIdParams = Type.Object({ id: Type.String({ format: 'uuid' }) }, { additionalProperties: false })
+const UserIdParams = idParams('the user')
 
 /** One's own profile, and what others see of a user. */
 export function profileRoutes(app: App, deps: ProfileDeps): void {
@@ -93,19 +93,18 @@ function searchRoute(app: App, { store, users, cursorKey }: ProfileDeps): void {
         'Private and inactive profiles never appear, and what a user hides is not searched.',
       querystring: Type.Object(
         {
-          q: Type.Optional(Type.String({ maxLength: 100 })),
+          q: Type.Optional(Type.String({ maxLength: 100, description: 'Words of usernames and names' })),
           skills: Type.Optional(
             Type.Array(Type.String({ minLength: 1, maxLength: 100 }), {
               maxItems: 10,
               description: 'Repeated, or separated by commas; at least one where it is given',
             }),
           ),
-          location: Type.Optional(Type.String({ maxLength: 100 })),
-          title: Type.Optional(Type.String({ maxLength: 100 })),
-          limit: Type.Integer({ minimum: 1, maximum: 100, default: 20 }),
-          cursor: Type.Optional(
-            Type.String({ maxLength: 300, description: '`next_cursor` of the page before' }),
+          location: Type.Optional(Type.String({ maxLength: 100, description: 'Beginnings of words' })),
+          title: Type.Optional(
+            Type.String({ maxLength: 100, description: 'Beginnings of words of the current title' }),
           ),
+          ...pageParameters(),
         },
         { additionalProperties: false },
       ),
@@ -113,8 +112,8 @@ function searchRoute(app: App, { store, users, cursorKey }: ProfileDeps): void {
     },
     async handler(request) {
       await refuseToSearch(users, principalOf(request))
-      const { skills, ...query } = request.query
-      return searchUsers(store.pool, cursorKey, { ...query, skills: skills?.flatMap(separate) })
+      const { skills, limit = 20, ...query } = request.query
+      return searchUsers(store.pool, cursorKey, { ...query, limit, skills: skills?.flatMap(separate) })
     },
   })
 }
@@ -135,7 +134,9 @@ function otherUserRoutes(app: App, { store, users }: ProfileDeps): void {
         'active users whose profile is not private. For anyone else another’s id is 403, whether it exists or not.',
       params: UserIdParams,
       response: {
-        200: Type.Union([ref(UserSchema), ref(PublicUserSchema)]),
+        200: Type.Union([ref(UserSchema), ref(PublicUserSchema)], {
+          description: 'The whole record, or what other users see of it.',
+        }),
         ...problemResponses('premium_required', 'not_found'),
       },
     },
@@ -160,7 +161,9 @@ function otherUserRoutes(app: App, { store, users }: ProfileDeps): void {
         'Complete for the user themselves and with `users:read`; the public part for premium users.',
       params: UserIdParams,
       response: {
-        200: Type.Union([ref(ProfileSchema), ref(PublicProfileSchema)]),
+        200: Type.Union([ref(ProfileSchema), ref(PublicProfileSchema)], {
+          description: 'The whole profile, or what other users see of it.',
+        }),
         ...problemResponses('premium_required', 'not_found'),
       },
     },

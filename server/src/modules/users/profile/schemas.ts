@@ -1,5 +1,5 @@
 import { type Static, Type } from 'typebox'
-import { nullable } from '../../../http/schemas.ts'
+import { NextCursor, nullable } from '../../../http/schemas.ts'
 
 const text = (longest: number, description?: string) =>
   Type.String({ maxLength: longest * 2, description: description ?? `At most ${longest} characters` })
@@ -65,9 +65,48 @@ const shared = {
   locale: nullable(Type.String({ maxLength: 35, description: 'BCP 47, e.g. `de-AT`' })),
 }
 
+const contentExample = {
+  bio: 'Wrote the first program, before there was a machine to run it.',
+  headline: 'Analyst of engines',
+  company: null,
+  website_url: 'https://ada.example.com',
+  linkedin_url: null,
+  github_url: null,
+  skills: ['mathematics', 'programming'],
+  languages: ['English', 'French'],
+  years_of_experience: 12,
+  education: [],
+  experience: [{ title: 'Translator', company: 'Scientific Memoirs', start: '1942-10', end: '1943-08' }],
+  city: 'London',
+  country: 'United Kingdom',
+}
+
+const publicProfileExample = {
+  user_id: '019c1379-3f00-7000-8000-000000000000',
+  ...contentExample,
+  avatar_url: null,
+  visibility: 'members',
+}
+
+const publicUserExample = {
+  id: '019c1379-3f00-7000-8000-000000000000',
+  username: 'ada',
+  full_name: 'Ada Lovelace',
+  avatar_url: null,
+  current_title: 'Analyst',
+  location: 'London',
+  created_at: '2026-01-31T10:00:00.000Z',
+  profile: publicProfileExample,
+}
+
 export const ProfileSchema = Type.Object(
   { user_id: Type.String({ format: 'uuid' }), ...content, ...shared, visibility: Visibility },
-  { $id: 'Profile', additionalProperties: false, description: 'The whole profile, as its owner sees it.' },
+  {
+    $id: 'Profile',
+    examples: [{ ...publicProfileExample, timezone: 'Europe/London', locale: 'en-GB' }],
+    additionalProperties: false,
+    description: 'The whole profile, as its owner sees it.',
+  },
 )
 
 export type Profile = Static<typeof ProfileSchema>
@@ -103,6 +142,7 @@ export const PublicProfileSchema = Type.Object(
   },
   {
     $id: 'PublicProfile',
+    examples: [publicProfileExample],
     additionalProperties: false,
     description: 'What others see of a profile. Fields that the owner hides are empty.',
   },
@@ -121,7 +161,12 @@ export const PublicUserSchema = Type.Object(
     created_at: Type.String({ format: 'date-time' }),
     profile: Type.Unsafe<PublicProfile>({ $ref: 'PublicProfile#' }),
   },
-  { $id: 'PublicUser', additionalProperties: false, description: 'What other users see of somebody.' },
+  {
+    $id: 'PublicUser',
+    examples: [publicUserExample],
+    additionalProperties: false,
+    description: 'What other users see of somebody.',
+  },
 )
 
 export type PublicUser = Static<typeof PublicUserSchema>
@@ -129,7 +174,12 @@ export type PublicUser = Static<typeof PublicUserSchema>
 export const SearchPageSchema = Type.Object(
   {
     items: Type.Array(Type.Unsafe<PublicUser>({ $ref: 'PublicUser#' })),
-    next_cursor: nullable(Type.String({ description: 'Where the next page begins; null on the last' })),
+    next_cursor: NextCursor,
   },
-  { $id: 'UserSearchPage', additionalProperties: false },
+  {
+    $id: 'UserSearchPage',
+    description: 'A page of the users that a search found.',
+    examples: [{ items: [publicUserExample], next_cursor: null }],
+    additionalProperties: false,
+  },
 )

@@ -4,7 +4,7 @@ import { principalOf } from '../../../http/guard.ts'
 import { sendJsonText } from '../../../http/json-text.ts'
 import { ProblemError } from '../../../http/problems.ts'
 import { readTime } from '../../../http/read-time.ts'
-import { problemResponses, ref } from '../../../http/schemas.ts'
+import { idParams, problemResponses, ref } from '../../../http/schemas.ts'
 import type { App } from '../../../http/types.ts'
 import type { Clock } from '../../../lib/clock.ts'
 import { originOf } from '../../audit/index.ts'
@@ -84,7 +84,7 @@ export function subscriptionRoutes(app: App, deps: SubscriptionDeps): void {
       tags: ['users'],
       summary: 'Set a user’s subscription',
       description: 'For billing systems and administrators.',
-      params: Type.Object({ id: Type.String({ format: 'uuid' }) }, { additionalProperties: false }),
+      params: idParams('the user'),
       body: ref(SubscriptionChangeSchema),
       response: { 200: ref(UserSchema), ...problemResponses('not_found') },
     },
