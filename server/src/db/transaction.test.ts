@@ -1,5 +1,5 @@
 import { sql } from 'kysely'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest'
 import { createTestDatabase } from '../testing/database.ts'
 import { createNews } from './news.ts'
 import { createPool, createStore, type Store, sendWithCommit } from './store.ts'
@@ -115,19 +115,23 @@ describe('a transaction', () => {
 })
 
 test('a statement that comes often is prepared, and prepared anew after a migration changed what it gives', async () => {
-  const read = () => sql`select * from notes where n = ${1}`.execute(store.db)
-  await store.pool.query('insert into notes values (1)')
+  // One connection: which plans there are is a matter of each.
+  const pool = createPool({ url: database.url, size: 1, overflow: 0, onError: () => undefined })
+  onTestFinished(() => pool.end())
+  const { db } = createStore(pool, createNews({ url: database.url, log: () => undefined }))
+  const read = () => sql`select * from notes where n = ${1}`.execute(db)
+  await pool.query('insert into notes values (1)')
   for (let n = 0; n < 200; n++) await read()
-  const prepared = await store.pool.query('select statement from pg_prepared_statements')
+  const prepared = await pool.query('select statement from pg_prepared_statements')
   expect(prepared.rows.map(({ statement }) => statement)).toContain('select * from notes where n = $1')
 
   // Texts that come and go take up no more plans than there are to be.
   for (let round = 0; round < 25; round++)
-    for (let n = 0; n < 120; n++) await store.pool.query(`select ${n} as a from notes where n = $1`, [n])
-  const plans = await store.pool.query('select count(*)::int as n from pg_prepared_statements')
+    for (let n = 0; n < 120; n++) await pool.query(`select ${n} as a from notes where n = $1`, [n])
+  const plans = await pool.query('select count(*)::int as n from pg_prepared_statements')
   expect(plans.rows[0].n).toBeLessThanOrEqual(100)
 
-  await store.pool.query('alter table notes add column added integer')
+  await pool.query('alter table notes add column added integer')
   await read().catch(error => expect(error.code).toBe('0A000'))
   expect((await read()).rows).toEqual([{ n: 1, text: null, added: null }])
 })
