@@ -1,5 +1,6 @@
-import { createHmac } from 'node:crypto'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { createHmac, generateKeyPairSync, type KeyObject, sign } from 'node:crypto'
+import { createServer, type ServerResponse } from 'node:http'
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
 import { startTestApp, type TestApp } from '../../server/src/testing/harness.ts'
 import { listen } from '../../server/src/testing/http-server.ts'
 import { createTokenVerifier, InvalidToken, type TokenVerifier } from './tokens.ts'
@@ -46,3 +47,56 @@ describe.each(['EdDSA', 'ES256', 'RS256'] as const)(
     })
   },
 )
+
+describe('while the keys can’t be had', () => {
+  const url = 'https://id.example.com'
+  const { publicKey, privateKey } = generateKeyPairSync('ed25519')
+  const keySet = { keys: [{ ...publicKey.export({ format: 'jwk' }), kid: 'one', alg: 'EdDSA' }] }
+  let answer: (response: ServerResponse) => void
+  const publisher = createServer((_request, response) => answer(response))
+  const give = (response: ServerResponse) => response.end(JSON.stringify(keySet))
+  const refuse = (response: ServerResponse) => response.writeHead(503).end()
+
+  beforeAll(async () => {
+    await new Promise<void>(resolve => publisher.listen(0, '127.0.0.1', resolve))
+  })
+  afterAll(() => new Promise(resolve => publisher.close(resolve)))
+  afterEach(() => vi.restoreAllMocks())
+
+  function startVerifier(): TokenVerifier {
+    const address = publisher.address()
+    if (address === null || typeof address === 'string') throw new Error('no port')
+    return createTokenVerifier({ url, keysUrl: `http://127.0.0.1:${address.port}/` })
+  }
+
+  test('known ones verify on, whoever asks for others', async () => {
+    answer = give
+    const verify = startVerifier()
+    expect(await verify(tokenOf('one', privateKey, url))).toMatchObject({ sub: 'somebody' })
+    const now = performance.now()
+    vi.spyOn(performance, 'now').mockReturnValue(now + 60_000)
+    const { promise: held, resolve } = Promise.withResolvers<ServerResponse>()
+    answer = resolve
+    const forged = expect(verify(tokenOf('two', privateKey, url))).rejects.toThrow('503')
+    const response = await held
+    expect(await verify(tokenOf('one', privateKey, url))).toMatchObject({ sub: 'somebody' })
+    refuse(response)
+    await forged
+  })
+
+  test('no token is called invalid for it', async () => {
+    answer = refuse
+    const verify = startVerifier()
+    const token = tokenOf('one', privateKey, url)
+    for (const _ of [1, 2]) await expect(verify(token)).rejects.toThrow('jwks.json answered 503')
+    answer = give
+    expect(await verify(token)).toMatchObject({ sub: 'somebody' })
+  })
+})
+
+function tokenOf(kid: string, key: KeyObject, url: string): string {
+  const claims = { iss: url, aud: url, sub: 'somebody', exp: Date.now() / 1000 + 60 }
+  const parts = [{ alg: 'EdDSA', typ: 'at+jwt', kid }, claims]
+  const signed = parts.map(part => Buffer.from(JSON.stringify(part)).toString('base64url')).join('.')
+  return `${signed}.${sign(null, Buffer.from(signed), key).toString('base64url')}`
+}

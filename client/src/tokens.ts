@@ -31,7 +31,7 @@ const algorithms: Readonly<Record<string, (data: Buffer, key: KeyObject, signatu
   RS256: (data, key, signature) => verify('sha256', data, key, signature),
 }
 
-/** Milliseconds between two looks for a key that is not known, so that forged ids cause no requests. */
+/** Milliseconds from one look at the keys to the next for one that is not known: forged ids cause no requests. */
 const lookAgainAfter = 10_000
 /** Seconds by which clocks may differ. */
 const skew = 5
@@ -52,7 +52,6 @@ export function createTokenVerifier(options: {
   let looking: Promise<void> | undefined
 
   async function fetchKeys(): Promise<void> {
-    lookedAt = performance.now()
     const reply = await fetch(options.keysUrl ?? `${options.url}/.well-known/jwks.json`, {
       signal: AbortSignal.timeout(5000),
     })
@@ -63,10 +62,13 @@ export function createTokenVerifier(options: {
       if (!jwk.kid || !jwk.alg || !algorithms[jwk.alg]) continue
       keys.set(jwk.kid, { key: createPublicKey({ key: jwk, format: 'jwk' }), algorithm: jwk.alg })
     }
+    lookedAt = performance.now()
   }
 
   async function findKey(kid: string) {
-    if (!keys.has(kid) && performance.now() - lookedAt > lookAgainAfter) {
+    const known = keys.get(kid)
+    if (known) return known
+    if (performance.now() - lookedAt > lookAgainAfter) {
       looking ??= fetchKeys().finally(() => {
         looking = undefined
       })

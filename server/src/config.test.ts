@@ -148,6 +148,12 @@ describe('values', () => {
     ],
     [
       'DATABASE_URL',
+      'postgres://u@h/db?sslmode=verify-ca&sslrootcert=ca.pem&sslmode=disable',
+      'databaseUrl',
+      'postgres://u@h/db?sslmode=verify-ca&sslrootcert=ca.pem&uselibpqcompat=true',
+    ],
+    [
+      'DATABASE_URL',
       'postgres:///db?host=/run/postgresql',
       'databaseUrl',
       'postgres:///db?host=/run/postgresql',
@@ -203,6 +209,9 @@ describe('values', () => {
     ['DATA_DIR', 'a\0b', 'path'],
     ['DATABASE_URL', 'mysql://u@h/db', 'postgresql://'],
     ['DATABASE_URL', 'postgres://u@h', 'names no database'],
+    ['DATABASE_URL', 'postgres://u@h/db?sslmode=verify_full', 'sslmode takes disable, prefer, require,'],
+    ['DATABASE_URL', 'postgres://u@h/db?ssl=yes', 'sslmode takes disable, prefer, require,'],
+    ['DATABASE_URL', 'postgres://u@h/db?sslmode=verify-ca', 'needs sslrootcert'],
     ['DB_POOL_SIZE', '0', '1 to 1000'],
     ['REDIS_URL', 'http://cache', 'redis://'],
     ['RABBITMQ_URL', 'localhost', 'amqp://'],

@@ -108,6 +108,8 @@ async function open(
   opened.defer(() => app.close())
   opened.defer(async () => {
     phase = 'draining'
+    // The next reply on each connection says `Connection: close`, so that clients leave before it is closed.
+    app.server.maxRequestsPerSocket = 1
     // So long a load balancer may take to see that this process is no longer ready.
     if (config.environment === 'production') await sleep(3000)
   })

@@ -8,6 +8,7 @@ type Media = { schema: Schema; example?: unknown }
 type Content = Record<string, Media>
 type Parameter = { name: string; required?: boolean; description?: string; schema: { default?: unknown } }
 type Operation = {
+  security?: unknown[]
   parameters?: Parameter[]
   requestBody?: { content: Content }
   responses: Record<string, { description: string; content?: Content }>
@@ -43,6 +44,10 @@ const named = (things: { name: string }[]): string[] => things.map(({ name }) =>
 test('every reply and every parameter is described', () => {
   expect(named(replies.filter(({ description }) => description === 'Default Response'))).toEqual([])
   expect(named(parameters.filter(({ description }) => description === undefined))).toEqual([])
+})
+
+test('every operation says what it takes to be called, nothing included', () => {
+  expect(named(operations.filter(({ security }) => security === undefined))).toEqual([])
 })
 
 test('no parameter is demanded that has a default', () => {

@@ -151,6 +151,26 @@ test('SIGTERM ends it with exit code 0, and a restart finds everything', async (
   ).toBe(409)
 }, 60_000)
 
+const productionSettings = {
+  ENVIRONMENT: 'production',
+  PUBLIC_URL: 'https://accounts.example.com',
+  ENCRYPTION_KEY: randomBytes(32).toString('base64'),
+  EMAIL_PROVIDER: 'smtp',
+  SMTP_URL: 'smtp://127.0.0.1:2525',
+  MAIL_FROM: 'a@example.com',
+}
+
+test('while it drains, each reply tells its client to leave the connection', async () => {
+  const own = mkdtempSync(path.join(os.tmpdir(), 'roster-drain-'))
+  const service = await startProgram({ DATA_DIR: own, ...productionSettings, HOST: '127.0.0.1' })
+  const look = () => fetch(`${service.url}/health/live`).then(reply => reply.headers.get('connection'))
+  expect(await look()).toBe('keep-alive')
+  const ended = service.end('SIGTERM')
+  await expect.poll(look, { timeout: 2500 }).toBe('close')
+  expect(await ended).toBe(0)
+  rmSync(own, { recursive: true, force: true })
+})
+
 test.each([300, 600, 900, 1200])('SIGTERM %i ms after the start leaves no database running', async after => {
   await program.end('SIGTERM')
   const child = spawn(process.execPath, [path.join(import.meta.dirname, 'cli.ts'), 'serve'], {
@@ -165,6 +185,7 @@ test.each([300, 600, 900, 1200])('SIGTERM %i ms after the start leaves no databa
 })
 
 test('a port that is taken is named', async () => {
+  await program.end('SIGTERM')
   const server = net.createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
   const { port } = server.address() as net.AddressInfo
@@ -179,17 +200,7 @@ test('a port that is taken is named', async () => {
 
 test('--demo is refused in production', async () => {
   const child = spawn(process.execPath, [path.join(import.meta.dirname, 'cli.ts'), 'serve', '--demo'], {
-    env: {
-      PATH: process.env.PATH,
-      HOME: process.env.HOME,
-      ENVIRONMENT: 'production',
-      DATA_DIR: folder,
-      PUBLIC_URL: 'https://accounts.example.com',
-      ENCRYPTION_KEY: randomBytes(32).toString('base64'),
-      EMAIL_PROVIDER: 'smtp',
-      SMTP_URL: 'smtp://127.0.0.1:2525',
-      MAIL_FROM: 'a@example.com',
-    },
+    env: { PATH: process.env.PATH, HOME: process.env.HOME, DATA_DIR: folder, ...productionSettings },
   })
   const [printed, [code]] = await Promise.all([text(child.stderr), once(child, 'exit')])
   expect([code, printed]).toEqual([

@@ -154,6 +154,7 @@ const rateLimitGroups = [
   'login',
   'register',
   'refresh',
+  'introspect',
   'password',
   'verification',
   'mfa',
@@ -216,16 +217,25 @@ export const databaseUrl: Parser<string> = {
     const url = parseUrl(plain)
     if (url.protocol !== 'postgres:' && url.protocol !== 'postgresql:') throw new BadValue()
     if (url.pathname.length < 2) throw new BadValue('it names no database')
-    const ssl = url.searchParams.get('ssl')
-    url.searchParams.delete('ssl')
-    if (ssl !== null && !url.searchParams.has('sslmode')) url.searchParams.set('sslmode', sslMode(ssl))
-    if (!url.searchParams.has('sslmode')) return ssl === null ? plain : url.href
-    if (!url.searchParams.has('uselibpqcompat')) url.searchParams.set('uselibpqcompat', 'true')
+    const { searchParams } = url
+    const mode = searchParams.get('sslmode') ?? sslMode(searchParams.get('ssl'))
+    if (mode === null) return plain
+    if (!sslModes.includes(mode)) throw new BadValue(`sslmode takes ${listed(sslModes)}`)
+    if (mode === 'verify-ca' && !searchParams.get('sslrootcert')) {
+      throw new BadValue("sslmode=verify-ca needs sslrootcert, the CA's file")
+    }
+    searchParams.delete('ssl')
+    searchParams.set('sslmode', mode)
+    if (!searchParams.has('uselibpqcompat')) searchParams.set('uselibpqcompat', 'true')
     return url.href
   },
 }
 
-function sslMode(ssl: string): string {
+/** Those that the driver knows: libpq's, less `allow`. */
+const sslModes: readonly string[] = ['disable', 'prefer', 'require', 'verify-ca', 'verify-full']
+
+function sslMode(ssl: string | null): string | null {
+  if (ssl === null) return null
   if (['true', '1', 'on'].includes(ssl)) return 'verify-full'
   if (['false', '0', 'off'].includes(ssl)) return 'disable'
   return ssl

@@ -180,7 +180,7 @@ describe('a token', () => {
     expect([reply.status, reply.body]).toEqual([status, { detail: expect.any(String) }])
   })
 
-  test('comes from a form only here: no other route takes one', async () => {
+  test('comes from a form, which neither the other sign-in nor the registration takes', async () => {
     const user = await roster.signUp()
     const body = new URLSearchParams({ email: user.email, password: user.password })
     const reply = await fetch(`http://${host}/api/v1/auth/login`, { method: 'POST', body })
@@ -204,6 +204,15 @@ describe('PATCH', () => {
     const { status, body } = await patch(user.token, { [field]: 'admin', first_name: 'X' })
     expect([status, body]).toEqual([403, { detail: `${field} can’t be set by its owner` }])
     expect((await roster.get('/v1/api/users/', user)).body.first_name).toBeNull()
+  })
+
+  test('of a password that breaks rules names the field with each of them', async () => {
+    const user = await roster.signUp()
+    const { status, body } = await patch(user.token, { password: 'password1' })
+    expect([status, body.detail]).toEqual([
+      400,
+      'password needs an upper-case letter; password is one of the most common passwords',
+    ])
   })
 
   test('of the password needs a recent sign-in, and ends the other sessions', async () => {

@@ -3,6 +3,7 @@ import { Type } from 'typebox'
 import { toProblem } from '../http/errors.ts'
 import { acceptForms } from '../http/form-body.ts'
 import { principalOf } from '../http/guard.ts'
+import type { FieldError } from '../http/problem-schema.ts'
 import { ProblemError, problemHeaders } from '../http/problems.ts'
 import { NoBody, ref } from '../http/schemas.ts'
 import type { App } from '../http/types.ts'
@@ -86,8 +87,13 @@ function refuse(_request: FastifyRequest, reply: FastifyReply, problem: ProblemE
 }
 
 function textOf({ detail, errors = [], title }: ProblemError): string {
-  const messages = errors.map(({ message }) => message).join('; ')
-  return detail ?? (messages || title)
+  return detail ?? (errors.map(sentenceOf).join('; ') || title)
+}
+
+/** What is wrong with a field, after the field's name. */
+function sentenceOf({ path, message }: FieldError): string {
+  const field = path.slice(1)
+  return message.startsWith(field) ? message : `${field} ${message}`
 }
 
 function registerRoute(dialect: App, deps: UserTemplateDeps): void {

@@ -13,7 +13,7 @@ const allowedHeaders = [
   'If-Match',
   'X-Roster-Client',
   'X-Request-Id',
-  'X-CSRF-Token',
+  'Last-Event-ID',
 ]
 const exposedHeaders = [
   'ETag',

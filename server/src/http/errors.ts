@@ -70,14 +70,13 @@ const networkCodes = new Set([
 const driverMessages =
   /^(Connection terminated|timeout exceeded when trying to connect|timeout expired|Query read timeout|Client has encountered a connection error|Cannot use a pool after calling end|Connection ended unexpectedly)/
 
+const takenTypes = 'Routes take application/json; a few take forms, as the documentation of each says.'
+
 /** Fastify's own errors, by their codes. */
 const frameworkCodes: Record<string, { code: ProblemCode; detail?: string }> = {
   FST_ERR_CTP_BODY_TOO_LARGE: { code: 'payload_too_large' },
-  FST_ERR_CTP_INVALID_MEDIA_TYPE: {
-    code: 'unsupported_media_type',
-    detail: 'This route takes application/json.',
-  },
-  FST_ERR_CTP_EMPTY_TYPE: { code: 'unsupported_media_type', detail: 'This route takes application/json.' },
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: { code: 'unsupported_media_type', detail: takenTypes },
+  FST_ERR_CTP_EMPTY_TYPE: { code: 'unsupported_media_type', detail: takenTypes },
   FST_ERR_CTP_INVALID_CONTENT_LENGTH: {
     code: 'bad_request',
     detail: 'The body is not as long as Content-Length says.',

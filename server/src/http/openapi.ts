@@ -59,7 +59,9 @@ export function apiDocument(app: FastifyInstance): ApiDocument {
 type Documented = Parameters<NonNullable<swagger.FastifyDynamicSwaggerOptions['transform']>>[0]['schema']
 
 function withSecurity(schema: Documented, access: unknown): Documented {
-  if (!schema || access === undefined || access === 'public') return schema
+  if (!schema || access === undefined) return schema
+  // Said in so many words, since tools ask for it.
+  if (access === 'public') return { ...schema, security: [] }
   const isOptional = typeof access === 'object' && access !== null && 'optional' in access
   const permission =
     typeof access === 'object' && access !== null && 'permission' in access ? access.permission : undefined

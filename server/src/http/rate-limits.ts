@@ -24,6 +24,8 @@ const rateLimitGroups = {
   login: { development: perMinute(1000), production: perMinute(20) },
   register: { development: perMinute(1000), production: perMinute(10) },
   refresh: { development: perMinute(3000), production: perMinute(60) },
+  // A gateway may ask for each request that it lets through.
+  introspect: { development: perMinute(600_000), production: perMinute(60_000) },
   password: { development: perMinute(600), production: perMinute(10) },
   verification: { development: perMinute(600), production: perMinute(10) },
   mfa: { development: perMinute(600), production: perMinute(20) },

@@ -147,7 +147,7 @@ export function createServer(options: ServerOptions): App {
 const reveal = (error: Error): ProblemError =>
   new ProblemError('internal_error', { detail: error.message, cause: error })
 
-/** Milliseconds for what is under way when the server closes. Only a client that does not read takes longer. */
+/** Milliseconds for what is under way when the server closes. Only a client that stops sending or reading takes longer. */
 const closePatience = 15_000
 
 /**

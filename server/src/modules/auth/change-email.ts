@@ -158,7 +158,11 @@ export async function followEmailChange(
     userId,
     target: user.email_key,
     lifetime: emailUndoTime,
-    data: { email: user.email, until: addTime(at, emailUndoTime).toISOString() },
+    data: {
+      email: user.email,
+      proved: user.email_verified_at !== null,
+      until: addTime(at, emailUndoTime).toISOString(),
+    },
   })
   await outbound.mail(trx, {
     template: 'email_changed',

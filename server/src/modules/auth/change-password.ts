@@ -47,7 +47,8 @@ export async function changePassword(
   if (!current) return refuse(deps, origin, userId, attempt)
   await deps.store.transact(attempt.succeeded)
   const person = { userId, sessionId }
-  const set = await prepare(deps, origin, person, current, input.new_password, input.current_password)
+  const { new_password, current_password } = input
+  const set = await prepare(deps, origin, person, current, new_password, '/new_password', current_password)
   await deps.store.transact(set)
 }
 
@@ -65,7 +66,7 @@ export async function preparePasswordAfterSignIn(
   requireRecentAuthentication(principal, deps.clock.now())
   const current = await findCredential(deps.store.db, principal.userId)
   if (!current) throw new ProblemError('not_found')
-  return prepare(deps, origin, principal, current, newPassword)
+  return prepare(deps, origin, principal, current, newPassword, '/password')
 }
 
 async function prepare(
@@ -74,10 +75,11 @@ async function prepare(
   person: Pick<Principal, 'userId' | 'sessionId'>,
   current: Credential,
   newPassword: string,
+  path: string,
   before?: string,
 ): Promise<(trx: Tx) => Promise<void>> {
   const password = normalisePassword(newPassword)
-  await checkAgainstUser(deps, person.userId, password, before)
+  await checkAgainstUser(deps, person.userId, password, path, before)
   const hash = await deps.hasher.hash(password)
   return trx => setPassword(deps, trx, origin, person, { version: current.password_version, hash })
 }
@@ -129,14 +131,13 @@ async function checkAgainstUser(
   { store, users, passwordPolicy }: ChangePasswordDeps,
   userId: string,
   password: string,
+  path: string,
   before: string | undefined,
 ): Promise<void> {
-  checkNewPassword(passwordPolicy, password, await passwordOwner(store.db, users, userId), '/new_password')
+  checkNewPassword(passwordPolicy, password, await passwordOwner(store.db, users, userId), path)
   if (before !== undefined && password === normalisePassword(before)) {
     throw new ProblemError('validation_failed', {
-      errors: [
-        { path: '/new_password', code: 'unchanged', message: 'must differ from the present password' },
-      ],
+      errors: [{ path, code: 'unchanged', message: 'must differ from the present password' }],
     })
   }
 }

@@ -108,8 +108,9 @@ function emailRoutes(app: App, deps: ContactDeps): void {
       summary: 'Undo a change of one’s e-mail address',
       description:
         'With the token of the mail to the old address, and a new password, since the old one may be in other ' +
-        'hands. Every session ends; factors and passkeys that were added after the change are removed; and an ' +
-        'account that was deleted with `DELETE /users/me` after it is restored.',
+        'hands. Every session ends; factors and passkeys that were added after the change are removed, all of them ' +
+        'where the old address was not verified; and an account that was deleted with `DELETE /users/me` after it ' +
+        'is restored.',
       body: ref(PasswordByLinkSchema),
       response: { 200: ref(EmailRestoredSchema), ...problemResponses('invalid_link', 'email_taken') },
     },

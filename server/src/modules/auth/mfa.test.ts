@@ -270,6 +270,8 @@ describe('codes by SMS and mail', async () => {
     const mfa_token = await beginSignIn(roster, user)
     const reply = await roster.post('/api/v1/auth/mfa/challenge', { mfa_token, method: 'email' })
     expect([reply.status, reply.body.code]).toEqual([409, 'mfa_not_enrolled'])
+    const given = await roster.post('/api/v1/auth/mfa/challenge', { mfa_token, method: 'password' })
+    expect([given.status, given.body.code]).toEqual([409, 'mfa_not_enrolled'])
     const without = await roster.post('/api/v1/auth/mfa/challenge', { mfa_token: 'mfa_x', method: 'email' })
     expect([without.status, without.body.code]).toEqual([401, 'invalid_mfa_token'])
     expect((await sentTo(roster, user.email)).some(({ template }) => template === 'mfa_code')).toBe(false)

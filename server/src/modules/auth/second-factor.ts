@@ -12,7 +12,7 @@ import { toAssertion } from './assertion.ts'
 import type { GivenProof } from './given-proof.ts'
 import { tellOfMfaChange } from './notices.ts'
 import { notePasskeyUse } from './passkey-use.ts'
-import { findSignIn, takeSignIn } from './repo.ts'
+import { findSignIn, type SignIn, takeSignIn } from './repo.ts'
 import {
   type Arrival,
   advance,
@@ -51,6 +51,7 @@ export async function challengeSecondFactor(
 ): Promise<Challenge> {
   const signIn = await findSignIn(deps.store.db, sha256(mfaToken), deps.clock.now())
   if (!signIn) throw new ProblemError('invalid_mfa_token')
+  if (isGiven(signIn, method)) throw new ProblemError('mfa_not_enrolled')
   return prepareFactor(deps, signIn.user_id, method, 'second_factor')
 }
 
@@ -89,8 +90,7 @@ export async function verifySecondFactor(
   const waiting = await findSignIn(store.db, token, clock.now())
   if (!waiting) throw new ProblemError('invalid_mfa_token')
   // Whoever has the password already must not use up its owner's attempts at it.
-  if (given.method === 'password' && waiting.proved.includes('password'))
-    throw new ProblemError('invalid_mfa_code')
+  if (isGiven(waiting, given.method)) throw new ProblemError('invalid_mfa_code')
   const attempt = await lockout.reserve(waiting.user_id, guessedFactor(given), { address: origin.ip })
   const arrival = await attempt.during(async () => {
     const proof = await examineProof(deps, waiting.user_id, given, 'second_factor')
@@ -120,6 +120,10 @@ export async function verifySecondFactor(
   if (!arrival) throw new ProblemError('invalid_mfa_code')
   return arrival
 }
+
+/** Whether it was the first factor, and can't be the second one. A passkey can, where it verifies its person now. */
+const isGiven = ({ proved }: SignIn, method: ProofMethod): boolean =>
+  method === 'password' && proved.includes(method)
 
 /** What an attempt counts as. Strangers, who know a name alone, can't use up attempts at the password here. */
 export const guessedFactor = ({ method }: GivenProof): GuessedFactor =>

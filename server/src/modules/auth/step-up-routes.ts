@@ -3,7 +3,7 @@ import { ProblemError } from '../../http/problems.ts'
 import { problemResponses, ref } from '../../http/schemas.ts'
 import type { App } from '../../http/types.ts'
 import { originOf } from '../audit/index.ts'
-import { BrowserHeaders, TokensSchema } from '../sessions/index.ts'
+import { BrowserHeaders, type BrowserMode, TokensSchema } from '../sessions/index.ts'
 import { type ArrivalReplyDeps, replyToArrival } from './arrival-reply.ts'
 import { readProof } from './given-proof.ts'
 import { MfaChallengedSchema, StepUpChallengeSchema, StepUpSchema } from './mfa-schemas.ts'
@@ -11,7 +11,10 @@ import { prepareFactor, type SecondFactorDeps } from './second-factor.ts'
 import { stepUp } from './step-up.ts'
 
 /** Proving again who one is. */
-export function stepUpRoutes(app: App, deps: SecondFactorDeps & ArrivalReplyDeps): void {
+export function stepUpRoutes(
+  app: App,
+  deps: SecondFactorDeps & ArrivalReplyDeps & { browserMode: BrowserMode },
+): void {
   app.addSchema(StepUpSchema)
   app.addSchema(StepUpChallengeSchema)
 
@@ -41,6 +44,8 @@ export function stepUpRoutes(app: App, deps: SecondFactorDeps & ArrivalReplyDeps
       },
     },
     async handler(request, reply) {
+      // A foreign Origin is refused here, while there is still a session that it leaves alone.
+      deps.browserMode.isOn(request)
       const { body } = request
       const method = body.method ?? (body.password === undefined ? undefined : 'password')
       if (!method) {

@@ -26,6 +26,11 @@ async function change({ token }: Pick<SignedUp, 'token'>, new_email = fresh()): 
   return new_email
 }
 
+async function proveAddress({ email }: SignedUp): Promise<void> {
+  const token = tokenOf((await lastSent(roster, email, 'verify_email')).link)
+  expect((await roster.post('/api/v1/auth/verify-email', { token })).status).toBe(200)
+}
+
 const stepUp = async (user: SignedUp, proof: object) => {
   const { body } = await roster.post('/api/v1/auth/step-up', proof, { token: user.token })
   return { ...user, token: body.access_token }
@@ -51,8 +56,21 @@ describe('after two changes', () => {
 })
 
 describe('undoing a change', () => {
+  test('of an address that nobody had proved drops every factor: its owner did not make the account', async () => {
+    const maker = await roster.signUp()
+    const key = await registerPasskey(roster, maker)
+    roster.clock.advance(minutes(1))
+    await change(maker)
+    expect((await undo(await undoToken(maker.email))).status).toBe(200)
+    expect((await signInWithPasskey(roster, key, true)).status).toBe(401)
+    const { body } = await login(maker.email, newPassword)
+    expect(body.user).toMatchObject({ id: maker.id, mfa_enabled: false })
+    expect(await lastSent(roster, maker.email, 'mfa_changed')).toMatchObject({ what: 'all_handed_over' })
+  })
+
   test('drops the factors, passkeys and recovery codes that were added after it, and says so', async () => {
     const owner = await roster.signUp()
+    await proveAddress(owner)
     await change(owner)
     const key = await registerPasskey(roster, owner)
     await enrolTotp(roster, owner)
@@ -73,6 +91,7 @@ describe('undoing a change', () => {
 
   test('keeps the factors from before it', async () => {
     const owner = await roster.signUp()
+    await proveAddress(owner)
     const app = await enrolTotp(roster, owner)
     const codes = await recoveryCodes(roster, owner)
     roster.clock.advance(minutes(1))

@@ -1,4 +1,5 @@
 import type { Tx } from '../../db/store.ts'
+import type { MfaChange } from '../../delivery/index.ts'
 import { ProblemError } from '../../http/problems.ts'
 import { appendAudit, type Origin } from '../audit/index.ts'
 import { appendEvent } from '../events/index.ts'
@@ -10,7 +11,8 @@ import { checkedPassword, type ResetPasswordDeps, takePossession } from './reset
 /**
  * Undoes an e-mail change for whoever has the link that the old address was sent: restores that address
  * whatever came after it, ends every session, and sets a new password, since the old one may be in other hands.
- * Factors and passkeys that came after it go, and an account that its holder has deleted since comes back.
+ * Factors and passkeys that came after it go; all of them where nobody had proved the old address, whose owner need
+ * not be who made the account. An account that its holder has deleted since comes back.
  * @returns the restored address
  * @throws ProblemError invalid_link, validation_failed (the link stays good), service_busy
  */
@@ -35,7 +37,10 @@ export async function undoEmailChange(
     const restored = { ...user, email: before }
     // Links of later changes lead to addresses that came later; those of earlier ones are their owners'.
     await deps.verification.cancel(trx, user.id, [purpose], proof.issuedAt)
-    await dropNewerFactors(deps, trx, at, origin, restored, proof.issuedAt)
+    const isHandedOver = proof.data.proved === false
+    const since = isHandedOver ? new Date(0) : proof.issuedAt
+    const told = isHandedOver ? 'all_handed_over' : 'newer_removed'
+    await dropFactorsSince(deps, trx, at, origin, restored, since, told)
     await takePossession(deps, trx, at, origin, restored, hash, 'email_update_undone')
     return before
   })
@@ -64,13 +69,14 @@ async function restoreIfOwnDeletion(
 }
 
 /** Factors, passkeys and recovery codes that were added since may be those of whoever changed the address. */
-async function dropNewerFactors(
+async function dropFactorsSince(
   { factors, outbound }: ResetPasswordDeps,
   trx: Tx,
   at: Date,
   origin: Origin,
   user: LockedUser,
   since: Date,
+  told: MfaChange,
 ): Promise<void> {
   const userId = user.id
   if (!(await factors.removeSince(trx, userId, since))) return
@@ -79,7 +85,7 @@ async function dropNewerFactors(
     subject: { type: 'user', id: userId },
     details: { reason: 'email_update_undone' },
   })
-  await tellOfMfaChange(outbound, trx, user, 'newer_removed')
+  await tellOfMfaChange(outbound, trx, user, told)
   if (await factors.isEnrolled(trx, userId)) return
   await factors.removeRecoveryCodes(trx, userId)
   if (!(await setMfaEnabled(trx, userId, false))) return

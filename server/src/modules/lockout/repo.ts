@@ -1,5 +1,5 @@
 import { sql } from 'kysely'
-import type { Db, Tx } from '../../db/store.ts'
+import { type Db, sendWithCommit, type Tx } from '../../db/store.ts'
 
 /** What is counted under one key, and how many failures in a row it bears. */
 export type Subject = { key: Buffer; limit: number }
@@ -139,6 +139,13 @@ export type Verdict = Subjects & {
  * factor and of nothing else. Rows are locked account first, as they were taken.
  */
 export async function settle(db: Db, verdict: Verdict): Promise<void> {
+  await settling(verdict).execute(db)
+}
+
+/** The same at the commit of `trx`, so that the address's row is held for no longer than that takes. */
+export const settleWithCommit = (trx: Tx, verdict: Verdict): void => sendWithCommit(trx, settling(verdict))
+
+function settling(verdict: Verdict) {
   const { account, address, outcome, at } = verdict
   const subjects = [account, address].filter(subject => subject !== undefined)
   const delay = sql`least(${verdict.longestDelay}::float8,
@@ -152,7 +159,7 @@ export async function settle(db: Db, verdict: Verdict): Promise<void> {
       blocked_until = case when floor(l.failures) + 1 >= held."limit"
         then ${at}::timestamptz + ${delay} * interval '1 second' end`,
   }
-  await sql`
+  return sql`
     with asked as (
       select * from unnest(
         ${subjects.map(({ key }) => key)}::bytea[], ${subjects.map(({ limit }) => limit)}::int[],
@@ -162,7 +169,7 @@ export async function settle(db: Db, verdict: Verdict): Promise<void> {
       select l.key, asked.limit, asked.place from attempt_limits l join asked using (key)
       order by asked.place for no key update of l
     )
-    update attempt_limits l set ${changes[outcome]} from held where l.key = held.key`.execute(db)
+    update attempt_limits l set ${changes[outcome]} from held where l.key = held.key`
 }
 
 /** Forgets what is counted under keys that begin so. */

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Db, Store, Tx } from '../../db/store.ts'
+import type { Store, Tx } from '../../db/store.ts'
 import { addressGroup } from '../../http/client-address.ts'
 import { ProblemError } from '../../http/problems.ts'
 import { pageByPage } from '../../lib/batches.ts'
@@ -102,7 +102,7 @@ export function createLockout(deps: {
       const row = await take()
       if (row.account_taken && row.address_taken) return row
       const { account, address } = subjectsOf(row)
-      if (row.account_taken && account) await settle({ account }, 'abandoned', store.db)
+      if (row.account_taken && account) await giveBack({ account })
       const keys = account ? [account.key, address.key] : [address.key]
       const now = clock.now()
       const until = await repo.findBlock(store.db, keys, now)
@@ -113,26 +113,26 @@ export function createLockout(deps: {
     }
   }
 
-  const settle = (subjects: repo.Subjects, outcome: repo.Verdict['outcome'], db: Db) =>
-    repo.settle(db, { ...subjects, outcome, at: clock.now(), firstDelay, longestDelay })
+  const verdictOn = (subjects: repo.Subjects, outcome: repo.Verdict['outcome']): repo.Verdict => ({
+    ...subjects,
+    outcome,
+    at: clock.now(),
+    firstDelay,
+    longestDelay,
+  })
 
-  /** `leave` lets the next one of this process in, once the outcome is known. */
+  const giveBack = (subjects: repo.Subjects) => repo.settle(store.db, verdictOn(subjects, 'abandoned'))
+
+  /** `leave` lets the next one of this process in. */
   function attemptOf(subjects: repo.Subjects, leave: () => void): Attempt {
-    const settled = (outcome: repo.Verdict['outcome']) => async (db: Db) => {
-      try {
-        await settle(subjects, outcome, db)
-      } finally {
-        leave()
-      }
-    }
     return {
-      failed: settled('failed'),
-      succeeded: settled('succeeded'),
+      failed: async trx => repo.settleWithCommit(trx, verdictOn(subjects, 'failed')),
+      succeeded: async trx => repo.settleWithCommit(trx, verdictOn(subjects, 'succeeded')),
       async during(judge) {
         try {
           return await judge()
         } catch (error) {
-          await settled('abandoned')(store.db)
+          await giveBack(subjects)
           throw error
         } finally {
           leave()

@@ -74,7 +74,7 @@ export async function introspectionRoute(app: App, deps: { authenticator: Authen
     forms.route({
       method: 'POST',
       url: '/auth/introspect',
-      config: { access: { permission: 'tokens:introspect' }, rateLimit: 'read' },
+      config: { access: { permission: 'tokens:introspect' }, rateLimit: 'introspect' },
       schema: {
         operationId: 'introspectToken',
         tags: ['sessions'],

@@ -219,6 +219,17 @@ describe('browser mode', () => {
     expect((await send('refresh', { ...browser, cookie }, {})).status).toBe(200)
   })
 
+  test('steps up for an Origin of ours alone, and keeps the session for others', async () => {
+    const user = await roster.signUp()
+    const headers = { ...browser, authorization: `Bearer ${user.token}` }
+    const { password } = user
+    const refused = await send('step-up', { ...headers, origin: 'https://evil.example' }, { password })
+    expect([refused.status, refused.body.code]).toEqual([403, 'csrf_failed'])
+    expect(await meStatus(user.token)).toBe(200)
+    const reply = await send('step-up', headers, { password })
+    expect([reply.status, cookieOf(reply) !== '', 'refresh_token' in reply.body]).toEqual([200, true, false])
+  })
+
   test('does not take a refresh token out of the body, where a script could have put it', async () => {
     const user = await roster.signUp()
     const reply = await send('refresh', browser, { refresh_token: user.refresh })

@@ -4,7 +4,7 @@ import { randomToken } from '../../lib/secrets.ts'
 import type { Origin } from '../audit/index.ts'
 import { appendEvent } from '../events/index.ts'
 import { announceDefinition, type DefinitionDeps, saveDefinition } from './definitions.ts'
-import { isPending, toDefinition } from './registry.ts'
+import { isPending, type Registry, toDefinition } from './registry.ts'
 import * as repo from './repo.ts'
 import { addTo, type Found, type InvalidGroup, nothingFound, type ScanStep, scanFor } from './scan.ts'
 import type { Definition, OnInvalid } from './schemas.ts'
@@ -103,8 +103,9 @@ const storedValuesInvalid = ({ count, samples }: Found, what: string): ProblemEr
 
 async function* scan(deps: DefinitionDeps, planned: Planned): AsyncGenerator<ScanStep> {
   const { key, scope } = planned
-  const registry = await deps.definitions.load(deps.store.db)
-  const view = (registry.next ?? registry.now)[scope]
+  const { next } = await holdOn(deps, planned)
+  if (!next) throw tookTooLong()
+  const view = next[scope]
   let alive = performance.now()
   for await (const step of scanFor(deps.store.db, { scope, view, key, batch: 1000, rest: 0 })) {
     yield step
@@ -124,6 +125,8 @@ async function resetAll(
   const registry = await definitions.current()
   await store.transact(async trx => {
     const at = clock.now()
+    const everybody = invalid.flatMap(({ users }) => users)
+    await repo.lockValuesOfMany(trx, scope, everybody)
     for (const { value, users } of invalid) {
       for (const userId of await repo.removeValue(trx, { scope, key, value, users, at })) {
         await appendEvent(
@@ -137,13 +140,15 @@ async function resetAll(
   })
 }
 
-async function holdOn(deps: DefinitionDeps, planned: Planned): Promise<void> {
-  const { store, clock } = deps
-  await store.transact(async trx => {
+/** A sign of life. Returns the definitions, this change among what is about to be. */
+function holdOn(deps: DefinitionDeps, planned: Planned): Promise<Registry> {
+  const { store, clock, definitions } = deps
+  return store.transact(async trx => {
     await lockPlanned(deps, trx, planned)
     await repo.updateDefinition(trx, planned.key, {
       pending_until: new Date(clock.now().getTime() + patience),
     })
+    return definitions.load(trx)
   })
 }
 
@@ -182,10 +187,13 @@ async function lockPlanned(
   await repo.lockDefinitions(trx)
   const row = await repo.findDefinition(trx, key)
   if (row?.pending?.token === token && isPending(row, clock.now())) return row
-  throw new ProblemError('definition_change_running', {
+  throw tookTooLong()
+}
+
+const tookTooLong = (): ProblemError =>
+  new ProblemError('definition_change_running', {
     detail: 'The change took too long without a sign of life. Nothing but resets came of it.',
   })
-}
 
 async function giveUp({ store }: DefinitionDeps, { key, token }: Planned): Promise<void> {
   await store.transact(async trx => {

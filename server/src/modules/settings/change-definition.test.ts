@@ -41,8 +41,9 @@ async function whileLookingThrough<T>(begin: () => Promise<T>, work: () => Promi
     await expect
       .poll(async () => roster.sql('select from setting_definitions where pending is not null'), {
         interval: 5,
+        timeout: 10_000,
       })
-      .toHaveLength(1)
+      .not.toHaveLength(0)
     await work()
     await client.query('rollback')
     return await begun
@@ -126,6 +127,20 @@ describe('while stored values are looked through for a change', () => {
     expect(late).toMatchObject(running)
     expect((await roster.put(mine, { 'late.a': 9 }, { token: user.token })).status).toBe(200)
   })
+
+  test('a change whose minute is over resets nothing by rules that are not its own', async () => {
+    await defined('late.b')
+    const users = [await holding({ 'late.b': 3 }), await holding({ 'late.b': 9 })]
+    await remove('late.b', '?on_invalid=keep')
+    const late = await whileLookingThrough(
+      () => define('late.b', { validation_rules: { max: 5 }, on_invalid: 'reset' }),
+      async () => roster.clock.advance(61_000),
+    )
+    expect(late).toMatchObject(running)
+    expect((await define('late.b')).status).toBe(201)
+    const values = await Promise.all(users.map(valuesOf))
+    expect(values.map(own => own['late.b'])).toEqual([3, 9])
+  })
 })
 
 describe('a key that is defined again', () => {
@@ -138,6 +153,11 @@ describe('a key that is defined again', () => {
 
     const tried = await roster.post(`${definitions}/again.key/dry-run`, { setting_type: 'integer' }, as)
     expect(tried.body).toMatchObject({ status: 'done', invalid: 1, samples: [{ value: 'abc' }] })
+    const other = { setting_type: 'integer', key: 'again.other' }
+    expect(await roster.post(`${definitions}/again.key/dry-run`, other, as)).toMatchObject({
+      status: 400,
+      body: { errors: [{ path: '/key', code: 'fixed' }] },
+    })
     const refused = await again()
     expect(refused.status).toBe(409)
     expect(refused.body).toMatchObject({
@@ -214,6 +234,22 @@ describe('on_invalid: reset', () => {
     expect((await valuesOf(healed))['reset.a']).toBe(5)
     const after = await roster.post(`${definitions}/reset.a/dry-run`, { sort_order: 1 }, as)
     expect(after.body.invalid).toBe(0)
+  })
+
+  test('of two keys at the same moment ends well for both, whatever order their values have', async () => {
+    const keys = ['order.a', 'order.b']
+    for (const key of keys) await defined(key)
+    const users = await Promise.all(
+      Array.from({ length: 12 }, (_, n) => holding({ 'order.a': 100 + n, 'order.b': 111 - n })),
+    )
+    const both = await whileLookingThrough(
+      () => Promise.all(keys.map(key => change(key, { validation_rules: { max: 9 }, on_invalid: 'reset' }))),
+      async () => undefined,
+    )
+    expect(both.map(({ status }) => status)).toEqual([200, 200])
+    for (const user of users) {
+      expect(await valuesOf(user)).toMatchObject({ 'order.a': null, 'order.b': null })
+    }
   })
 })
 

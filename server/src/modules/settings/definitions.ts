@@ -87,7 +87,12 @@ function refuseToChangeObeyed(candidate: Definition): void {
   refuseOther(fixed, candidate, 'The service itself obeys this key, so this is fixed')
 }
 
-function refuseOther(fixed: Readonly<Partial<Definition>>, candidate: Definition, why: string): void {
+/** Refuses other values of fields that are fixed, and says why they are. @throws ProblemError validation_failed */
+export function refuseOther(
+  fixed: Readonly<Partial<Definition>>,
+  candidate: Readonly<Partial<Definition>>,
+  why: string,
+): void {
   const errors = (Object.keys(fixed) as (keyof Definition)[]) // the fields of a definition
     .filter(field => !equalJson(fixed[field] as Json, candidate[field] as Json))
     .map(field => ({ path: `/${field}`, code: 'fixed', message: `${why}: ${JSON.stringify(fixed[field])}.` }))

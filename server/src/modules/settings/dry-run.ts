@@ -1,7 +1,7 @@
 import { ProblemError } from '../../http/problems.ts'
 import { enqueue, type Job } from '../../jobs/worker.ts'
 import { uuidv7 } from '../../lib/ids.ts'
-import { candidateFor, type DefinitionDeps, newDefinition, othersOf } from './definitions.ts'
+import { candidateFor, type DefinitionDeps, newDefinition, othersOf, refuseOther } from './definitions.ts'
 import type { Registry, ScopeView } from './registry.ts'
 import * as repo from './repo.ts'
 import { compileRules } from './rules.ts'
@@ -56,6 +56,7 @@ function toTry(registry: Registry, key: string, change: DefinitionChange): Defin
   if (present) return candidateFor(registry, present, change) ?? present
   const { setting_type, on_invalid: _, version: __, ...fields } = change
   if (setting_type === undefined) throw new ProblemError('not_found')
+  refuseOther({ key }, { key, ...fields }, 'Is what the path says')
   return newDefinition(registry, { description: '', ...fields, key, setting_type }, 1)
 }
 

@@ -90,5 +90,10 @@ describe('a schema that makes no sense is refused with a message for people', ()
     expect(() => compileSchema(deep)).toThrow(/deeper than/)
     const wide = { properties: Object.fromEntries(Array.from({ length: 201 }, (_, n) => [`k${n}`, {}])) }
     expect(() => compileSchema(wide)).toThrow(/more than 200/)
+    const items = { properties: { a: { pattern: 'a'.repeat(500) }, b: { pattern: 'b'.repeat(500) } } }
+    expect(codeOf({ items, properties: { c: items } }, {})).toBeUndefined()
+    expect(() => compileSchema({ items, properties: { c: items, d: { pattern: 'd' } } })).toThrow(
+      /patterns have more than 2000/,
+    )
   })
 })

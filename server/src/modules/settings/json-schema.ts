@@ -5,6 +5,8 @@ import { lengthOf } from './types.ts'
 
 const maxDepth = 8
 const maxSchemas = 200
+/** Characters of all patterns together: each takes up to some milliseconds to compile. */
+const maxPatterns = 2000
 
 /**
  * Compiles the part of JSON Schema (2020-12) that describes a form: no references, no combinations, no
@@ -12,15 +14,15 @@ const maxSchemas = 200
  * @throws Error with a message for people
  */
 export function compileSchema(schema: Json): Check {
-  return compileAt(schema, { depth: 0, path: '', budget: { left: maxSchemas } })
+  return compileAt(schema, { depth: 0, path: '', budget: { schemas: maxSchemas, patterns: maxPatterns } })
 }
 
-type Place = { depth: number; path: string; budget: { left: number } }
+type Place = { depth: number; path: string; budget: { schemas: number; patterns: number } }
 
 function compileAt(schema: Json, place: Place): Check {
   if (!isObject(schema)) throw new Error(`the schema at ${place.path || 'its root'} must be an object`)
   if (place.depth > maxDepth) throw new Error(`the schema is deeper than ${maxDepth} levels`)
-  if (--place.budget.left < 0) throw new Error(`the schema has more than ${maxSchemas} parts`)
+  if (--place.budget.schemas < 0) throw new Error(`the schema has more than ${maxSchemas} parts`)
   const checks: Check[] = []
   for (const [keyword, wanted] of Object.entries(schema)) {
     const compile = Object.hasOwn(keywords, keyword) ? keywords[keyword] : undefined
@@ -110,8 +112,12 @@ const keywords: Readonly<Record<string, Keyword>> = {
         ? finding('not_unique', 'uniqueItems', 'Must not have the same item twice.', true)
         : undefined
   },
-  pattern(wanted, _schema, { path }) {
+  pattern(wanted, _schema, { path, budget }) {
     if (typeof wanted !== 'string' || wanted.length > 500) throw new Error(`${path} must be a pattern`)
+    budget.patterns -= wanted.length
+    if (budget.patterns < 0) {
+      throw new Error(`the schema’s patterns have more than ${maxPatterns} characters together`)
+    }
     return checkPattern(wanted)
   },
   items(wanted, _schema, place) {

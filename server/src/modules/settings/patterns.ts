@@ -1,3 +1,4 @@
+import { LRUCache } from 'lru-cache'
 import { RE2JS } from 're2js'
 import { type Check, finding, newEffort } from './findings.ts'
 import { lengthOf } from './types.ts'
@@ -13,6 +14,9 @@ const maxProgramSize = 3000
 /** What each character costs beside the automaton, in its steps. */
 const stepsOfCharacter = 50
 
+/** Each is compiled for several checks of one definition, and some take long. */
+const compiled = new LRUCache<string, Pattern>({ max: 500 })
+
 /**
  * Compiles a pattern in RE2 syntax: no look-around, no back-references, and time linear in the text whatever it
  * says. RegExp takes 2ⁿ steps for patterns such as `^(a+)+$`, and whoever may define a setting could stop the
@@ -20,13 +24,17 @@ const stepsOfCharacter = 50
  * @throws Error with a message for people
  */
 export function compilePattern(source: string): Pattern {
-  const compiled = RE2JS.compile(source)
-  const size = compiled.programSize()
+  const known = compiled.get(source)
+  if (known) return known
+  const automaton = RE2JS.compile(source)
+  const size = automaton.programSize()
   if (size > maxProgramSize) throw new Error('the pattern is too large')
-  return {
-    test: text => compiled.test(text),
+  const pattern: Pattern = {
+    test: text => automaton.test(text),
     stepsFor: length => (size + stepsOfCharacter) * length,
   }
+  compiled.set(source, pattern)
+  return pattern
 }
 
 /** A check of texts by a pattern; other values pass. @throws Error with a message for people */

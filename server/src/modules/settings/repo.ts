@@ -247,6 +247,13 @@ export async function scanValues(
 
 const later = (a: string | undefined, b: string): string => (a === undefined || b > a ? b : a)
 
+/** Locks the values of many users in one order: two changes that do so never end in a deadlock. */
+export async function lockValuesOfMany(trx: Tx, scope: Scope, users: readonly string[]): Promise<void> {
+  await sql`
+    select from user_settings where user_id = any(${users}::uuid[]) and scope = ${scope}
+    order by user_id for no key update`.execute(trx)
+}
+
 /**
  * Takes a key away from those users who still hold the value that was found.
  * @returns the users who lost it

@@ -20,12 +20,15 @@ const longestName = 150
 /** Zero-width joiner and non-joiner: Persian and Indic names are misspelt without them. */
 const joiners = /[\u200c\u200d]/gu
 
+/** A name as it is kept; null where nothing of it is visible, it is too long, or it has control characters. */
+export function readName(text: string, longest: number): string | null {
+  const tidy = tidyName(text)
+  const visible = tidy.replace(joiners, '')
+  return visible !== '' && codePoints(tidy) <= longest && !hasControls(visible) ? tidy : null
+}
+
 const name = (longest: number): Rule => ({
-  read(text) {
-    const tidy = tidyName(text)
-    const visible = tidy.replace(joiners, '')
-    return visible !== '' && codePoints(tidy) <= longest && !hasControls(visible) ? tidy : null
-  },
+  read: text => readName(text, longest),
   code: 'name',
   takes: `takes 1 to ${longest} characters, none of them control characters`,
 })

@@ -113,6 +113,15 @@ describe('one’s own profile', () => {
     ])
   })
 
+  test('takes zero-width non-joiners in the words of lists and entries: Persian is misspelt without', async () => {
+    const { token } = await roster.signUp()
+    const [institution, skill] = ['دانشگاه\u200cها', 'نرم\u200cافزار']
+    const sent = { education: [{ institution }], skills: [skill], languages: [skill] }
+    expect(await roster.put(profile, sent, { token })).toMatchObject({ status: 200, body: sent })
+    const invisible = await roster.put(profile, { skills: ['\u200c'] }, { token })
+    expect(invisible.body.errors).toMatchObject([{ path: '/skills/0' }])
+  })
+
   test('tidies lists: each word once, whatever its case', async () => {
     const { token } = await roster.signUp()
     const { body } = await roster.put(profile, { skills: [' TypeScript ', 'typescript', 'C++'] }, { token })

@@ -2,11 +2,11 @@ import type { Db, Store, Tx } from '../../../db/store.ts'
 import type { FieldError } from '../../../http/problem-schema.ts'
 import { ProblemError } from '../../../http/problems.ts'
 import { equalJson, type Json, type JsonObject } from '../../../lib/json.ts'
-import { codePoints, fold, hasControls, tidyName } from '../../../lib/text.ts'
+import { fold } from '../../../lib/text.ts'
 import { appendAudit, type Origin } from '../../audit/index.ts'
 import { appendEvent } from '../../events/index.ts'
 import { camelCase } from '../event-names.ts'
-import { readFields } from '../fields.ts'
+import { readFields, readName } from '../fields.ts'
 import { findUserRecord, type LockedUser, lockUser, updateUser } from '../repo.ts'
 import { findProfile, type ProfileRow, putProfile } from './repo.ts'
 import type { Education, Experience, Profile, ProfileUpdate } from './schemas.ts'
@@ -127,9 +127,8 @@ function readWords(field: 'skills' | 'languages', list: readonly string[], error
   const message = `takes 1 to ${longestWord} characters, none of them ${refuses}`
   const kept = new Map<string, string>()
   for (const [at, text] of list.entries()) {
-    const tidy = tidyName(text)
-    const isRefused = hasControls(tidy) || (field === 'skills' && tidy.includes(','))
-    if (tidy === '' || codePoints(tidy) > longestWord || isRefused) {
+    const tidy = readName(text, longestWord)
+    if (tidy === null || (field === 'skills' && tidy.includes(','))) {
       errors.push({ path: `/${field}/${at}`, code: 'name', message })
     } else if (!kept.has(fold(tidy))) kept.set(fold(tidy), tidy)
   }
@@ -143,13 +142,13 @@ const needed: ReadonlySet<string> = new Set(['institution', 'title', 'company'])
 function readEntry<T extends Education | Experience>(path: string, entry: T, errors: FieldError[]): T {
   const fields = Object.entries(entry).map(([name, value]: [string, unknown]): [string, unknown] => {
     if (typeof value !== 'string') return [name, value]
-    const isLong = name === 'description'
-    const tidy = isLong ? value.normalize('NFC').trim() : tidyName(value)
-    if ((!isLong && hasControls(tidy)) || (tidy === '' && needed.has(name))) {
+    if (name === 'description') return [name, value.normalize('NFC').trim() || null]
+    const tidy = readName(value, 200)
+    if (tidy === null && (needed.has(name) || value.trim() !== '')) {
       const message = 'takes 1 to 200 characters, none of them control characters'
       errors.push({ path: `${path}/${name}`, code: 'name', message })
     }
-    return [name, tidy === '' ? null : tidy]
+    return [name, tidy]
   })
   const tidied = Object.fromEntries(fields) as T // null where a text may be missing, or was refused
   errors.push(...orderFaults(path, tidied))

@@ -92,13 +92,14 @@ function visibleRow(source: Source): SearchRow {
 }
 
 /**
- * Locks users whose row was made by an older version of the code, or by a migration. Those whom somebody else has
- * locked are left out: who changes many users and waits for none never ends in a deadlock.
+ * Locks users whose row is in a form below `form`: made by an older version of the code, or by a migration. Those
+ * whom somebody else has locked are left out: who changes many users and waits for none never ends in a deadlock.
  */
-export async function lockOutdated(trx: Tx, limit: number): Promise<string[]> {
+export async function lockOutdated(trx: Tx, form: number, limit: number): Promise<string[]> {
+  // A literal, as in the index of these rows: with a parameter it would not be used.
   const { rows } = await sql<{ id: string }>`
     select u.id from user_search s join users u on u.id = s.user_id
-    where s.form < 1 limit ${limit} for no key update of u skip locked`.execute(trx)
+    where s.form < ${sql.lit(form)} limit ${limit} for no key update of u skip locked`.execute(trx)
   return rows.map(({ id }) => id)
 }
 

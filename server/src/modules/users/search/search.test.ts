@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { type SignedUp, useTestApp } from '../../../testing/harness.ts'
+import { lockOutdated } from './repo.ts'
 import { refreshOutdated } from './search.ts'
+import { searchForm } from './terms.ts'
 
 const roster = await useTestApp()
 const admin = await roster.signUpAdmin()
@@ -184,6 +186,17 @@ test('rows of an older version are folded again in the background', async () => 
   expect(await find('q=anna.m')).toEqual([])
   await refreshOutdated(roster.resources.store)
   expect(await find('q=anna.m')).toEqual(['anna.m'])
+})
+
+test('a version with a higher form finds all rows outdated, and this one’s are in an index', async () => {
+  const { transact } = roster.resources.store
+  expect(await transact(trx => lockOutdated(trx, searchForm, 1))).toEqual([])
+  const all = await roster.sql('select user_id from user_search')
+  expect(await transact(trx => lockOutdated(trx, searchForm + 1, 100))).toHaveLength(all.length)
+  const [index] = await roster.sql(
+    `select indexdef from pg_indexes where indexname = 'user_search__outdated'`,
+  )
+  expect(index.indexdef).toContain(`WHERE (form < ${searchForm})`)
 })
 
 test('a look-up of words goes by the index', async () => {

@@ -4,7 +4,7 @@ import { pageOf, readCursor } from '../../../http/paging.ts'
 import { ProblemError } from '../../../http/problems.ts'
 import { type PublicUser, toPublicUser } from '../profile/public-view.ts'
 import { findPage, type Hit, lockOutdated, refreshSearchRow } from './repo.ts'
-import { foldSkill, stagesOf, wordsOf } from './terms.ts'
+import { foldSkill, searchForm, stagesOf, wordsOf } from './terms.ts'
 
 export type SearchQuery = {
   q?: string | undefined
@@ -79,7 +79,7 @@ const noSkill = (): ProblemError =>
 export async function refreshOutdated({ transact }: Store): Promise<void> {
   const refreshSome = () =>
     transact(async trx => {
-      const ids = await lockOutdated(trx, 100)
+      const ids = await lockOutdated(trx, searchForm, 100)
       for (const id of ids) await refreshSearchRow(trx, id)
       return ids.length
     })

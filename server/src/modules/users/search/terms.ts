@@ -3,7 +3,10 @@
  * user_search_keys() makes of a row, this makes of a query.
  */
 
-/** The texts of a row are in this form; a change of it raises the number, and a job folds all rows again. */
+/**
+ * The texts of a row are in this form. A change of it raises the number, here and, by a migration, in the index
+ * user_search__outdated; a job then folds all rows again.
+ */
 export const searchForm = 1
 
 const special: Readonly<Record<string, string>> = {
