@@ -63,11 +63,12 @@ export async function runLedger(options: LedgerOptions): Promise<Verdict> {
     RATE_LIMITS: 'off',
     LOG_LEVEL: 'fatal',
   }
-  const programs: (Program | undefined)[] = [await startProgram(env)]
-  programs.push(await startProgram(env))
+  const programs: (Program | undefined)[] = []
   opened.defer(async () => {
     await Promise.all(programs.map(program => program?.end('SIGTERM')))
   })
+  programs.push(await startProgram(env))
+  programs.push(await startProgram(env))
   const anyUrl = () => pick(programs.filter(program => program !== undefined))?.url
   const admin = await createAdmin(programs[0])
   const api = await registerWebhook(anyUrl() ?? '', admin, webhook.url)
@@ -84,13 +85,19 @@ export async function runLedger(options: LedgerOptions): Promise<Verdict> {
 
   log('load begins')
   const ending = new AbortController()
-  const load = runLoad({ clients: options.clients, pause: 15, url: anyUrl, signal: ending.signal })
-  const outage = sleep(options.killEvery * 2).then(async () => {
+  const { signal } = ending
+  const load = runLoad({ clients: options.clients, pause: 15, url: anyUrl, signal })
+  const outage = sleep(options.killEvery * 2, undefined, { signal }).then(async () => {
     log(`the broker is killed, and away for ${options.brokerAway} ms`)
     await rabbit.kill()
-    await sleep(options.brokerAway)
+    await sleep(options.brokerAway, undefined, { signal })
     await rabbit.start()
     log('the broker is back')
+  })
+  const both = Promise.allSettled([load, outage])
+  opened.defer(async () => {
+    ending.abort()
+    await both
   })
   for (let kill = 1; kill <= options.kills; kill++) {
     await sleep(options.killEvery * (0.5 + Math.random()))

@@ -1,5 +1,8 @@
+import fs from 'node:fs'
+import path from 'node:path'
 import { joinWords } from '@roster/server/src/modules/users/search/terms.ts'
-import { expect, test } from 'vitest'
+import { temporaryFolder } from '@roster/server/src/testing/temporary-folder.ts'
+import { expect, onTestFinished, test } from 'vitest'
 import { coldSettingsAgainstRecord, dryRunEffect, searchTimes, settingsAgainstRecord } from './measure.ts'
 import { openWorld } from './world.ts'
 
@@ -26,4 +29,15 @@ test('every figure comes out, with few people and for a fraction of a second', {
   } finally {
     await world.stop()
   }
+})
+
+test('a world that can’t be made leaves nothing running', { timeout: 60_000 }, async () => {
+  const { folder, remove } = temporaryFolder()
+  onTestFinished(remove)
+  const fail = () => {
+    throw new Error('the last of the people was made')
+  }
+  await expect(openWorld({ people: 1, searchers: 0, folder }, fail)).rejects.toThrow('the last of the people')
+  expect(fs.existsSync(path.join(folder, 'postgres/PG_VERSION'))).toBe(true)
+  expect(fs.existsSync(path.join(folder, 'postgres/postmaster.pid'))).toBe(false)
 })

@@ -27,21 +27,23 @@ export async function openWorld(
   options: { people: number; searchers: number; folder?: string | undefined },
   print: (line: string) => void,
 ): Promise<World> {
+  await using opened = new AsyncDisposableStack()
   const { folder, remove } = benchFolder(options.folder)
+  opened.defer(remove)
   const env = {
     DATA_DIR: folder,
     PUBLIC_URL: 'http://localhost:8000',
     RATE_LIMITS: 'read=9999999/s,write=9999999/s,login=9999999/s,register=9999999/s',
     NODE_COMPILE_CACHE: path.join(import.meta.dirname, '../../../node_modules/.cache/compile'),
   }
-  const program = await startProgram(env).catch(async error => {
-    await remove()
-    throw error
-  })
+  const program = await startProgram(env)
+  opened.defer(async () => void (await program.end('SIGTERM')))
   const port = Number(new URL(program.url).port)
   const attached = await openEmbedded({ dataDir: folder, mode: 'attach', log: () => undefined })
+  opened.defer(() => attached.stop())
   await seedPeople(attached.url, options.people, print)
   const sql = new pg.Pool({ connectionString: attached.url, max: 2 })
+  opened.defer(() => sql.end())
   const connection = await Connection.open(port)
   const tokens: string[] = []
   const run = randomBytes(4).toString('hex')
@@ -51,18 +53,14 @@ export async function openWorld(
   const { rows } = await sql.query(
     `select id from users where email like '%@example.com' order by id limit 300000`,
   )
+  const all = opened.move()
   return {
     port,
     tokens,
     admin,
     ids: rows.map(({ id }) => String(id)),
     sql,
-    async stop() {
-      await sql.end()
-      await attached.stop()
-      await program.end('SIGTERM')
-      await remove()
-    },
+    stop: () => all.disposeAsync(),
   }
 }
 

@@ -55,6 +55,8 @@ export async function benchRelay(plan: RelayPlan): Promise<RelayFigures> {
   opened.defer(async () => void (await web.end('SIGTERM')))
   await insertBacklog(pool, plan.backlog)
   const relaying = measureBacklog(pool, plan.backlog)
+  // It may fail, or be left, while nobody waits for it yet.
+  relaying.catch(() => undefined)
   const worker = await startProgram({ ...env, ROLE: 'worker', RABBITMQ_URL: rabbit.url })
   opened.defer(async () => void (await worker.end('SIGTERM')))
   const eventsPerSecond = await relaying

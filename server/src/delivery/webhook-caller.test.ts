@@ -96,6 +96,14 @@ describe('calling a webhook', () => {
     expect(result.durationMs).toBeLessThan(1500)
   })
 
+  test('takes a change of protocols for no answer to a message', async () => {
+    const port = await receiver(({ socket }) => {
+      socket.end('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n')
+    })
+    const result = await caller()(message(`http://127.0.0.1:${port}/`))
+    expect(result).toMatchObject({ status: 101, error: 'answered 101' })
+  })
+
   test.each([
     [200, null],
     [503, 'answered 503'],

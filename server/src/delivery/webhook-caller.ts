@@ -69,6 +69,11 @@ function post(
         options.all ? done(null, [{ address, family }]) : done(null, address, family),
     })
     outgoing.on('error', reject)
+    // A 101: with nobody listening the connection would be closed without a word.
+    outgoing.on('upgrade', (reply, socket) => {
+      socket.destroy()
+      resolve(reply.statusCode ?? 0)
+    })
     outgoing.on('response', reply => {
       const finish = () => resolve(reply.statusCode ?? 0)
       outgoing.off('error', reject).on('error', finish)

@@ -1,6 +1,6 @@
 export type Loop = {
   start(): void
-  /** Runs the next turn at once, or right after the one under way. */
+  /** Runs the next turn at once, or right after the one under way if that does not throw. */
   wake(): void
   /** Waits for the turn under way; there is none after it. */
   stop(): Promise<void>
@@ -32,6 +32,8 @@ export function createLoop({ turn, idle, failed }: LoopOptions): Loop {
         failures = 0
       } catch (error) {
         failures += 1
+        // What fails must not be tried without a pause, however often somebody wakes it meanwhile.
+        woken = false
         failed(error)
       }
       if (!busy && !woken && !stopped) await pause(Math.min(idle * 2 ** failures, Math.max(idle, 5000)))

@@ -49,7 +49,8 @@ export async function startRabbitMq(): Promise<RabbitMq> {
   let child: ChildProcess
 
   async function start(): Promise<void> {
-    child = spawn(program, [], { env, stdio: 'ignore', detached: true })
+    // It leaves crash dumps where it runs.
+    child = spawn(program, [], { cwd: home, env, stdio: 'ignore', detached: true })
     fs.writeFileSync(path.join(home, 'group'), String(child.pid))
     const deadline = performance.now() + 60_000
     while (!(await isAnswering(port))) {
@@ -67,19 +68,23 @@ export async function startRabbitMq(): Promise<RabbitMq> {
   }
 
   const guard = startGuard(home, epmd)
-  await start()
+  async function stop(): Promise<void> {
+    const ended = once(guard, 'exit')
+    guard.ref()
+    guard.stdin?.end()
+    await ended
+  }
+
+  await start().catch(async error => {
+    await stop()
+    throw error
+  })
   return {
     url: `amqp://guest:guest@127.0.0.1:${port}`,
     pid: () => child.pid ?? 0,
     kill,
     start,
-    async stop() {
-      await kill()
-      const ended = once(guard, 'exit')
-      guard.ref()
-      guard.stdin?.end()
-      await ended
-    },
+    stop,
   }
 }
 
@@ -87,10 +92,11 @@ export async function startRabbitMq(): Promise<RabbitMq> {
 function startGuard(home: string, epmd: number): ChildProcess {
   const script = `
     read -r line
-    kill -KILL -- "-$(cat "$0/group")" 2>/dev/null
+    kill -s KILL -- "-$(cat "$0/group")" 2>/dev/null
     ERL_EPMD_PORT=$1 epmd -kill
     rm -rf "$0" || { sleep 1; rm -rf "$0"; }`
   const guard = spawn('/bin/sh', ['-c', script, home, String(epmd)], {
+    cwd: '/',
     detached: true,
     stdio: ['pipe', 'ignore', 'ignore'],
   })

@@ -1,8 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest'
+import { uuidv7 } from '../../../lib/ids.ts'
 import { type SignedUp, startTestApp, useTestApp } from '../../../testing/harness.ts'
 import { until } from '../../../testing/until.ts'
 import { startWebhookReceiver } from '../../../testing/webhook-receiver.ts'
+import { appendEvent } from '../index.ts'
 
 const config = { webhookPrivateNetworks: ['127.0.0.0/8'] }
 const roster = await useTestApp({ config })
@@ -34,8 +36,13 @@ async function register(path: string): Promise<string> {
 
 /** That many events, each of another user: none of them waits for another. */
 async function changeUsers(count: number): Promise<void> {
-  const people = await Promise.all(Array.from({ length: count }, () => roster.signUp()))
-  await Promise.all(people.map(person => roster.put('/api/v1/users/me', { location: 'Graz' }, person)))
+  const at = roster.clock.now()
+  await roster.resources.store.transact(async trx => {
+    for (let n = 0; n < count; n++) {
+      const userId = uuidv7(at)
+      await appendEvent(trx, at, { type: 'user.profile_updated', userId, data: { userId } })
+    }
+  })
 }
 
 async function read(
