@@ -15,6 +15,7 @@ try {
     await benchRelay({
       databaseUrl,
       changes: Number(changes),
+      users: 200,
       seconds: Number(seconds),
       backlog: Number(backlog),
     }),

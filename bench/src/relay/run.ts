@@ -17,6 +17,8 @@ export type RelayPlan = {
   backlog: number
   /** Changes a second through the API while lag and requests are measured. */
   changes: number
+  /** By so many users in turn: changes of one wait for each other. */
+  users: number
   seconds: number
 }
 
@@ -61,7 +63,7 @@ export async function benchRelay(plan: RelayPlan): Promise<RelayFigures> {
   opened.defer(async () => void (await worker.end('SIGTERM')))
   const eventsPerSecond = await relaying
 
-  const tokens = await signUp(web, 20)
+  const tokens = await signUp(web, plan.users)
   await change(web, tokens, { ...plan, seconds: 2 })
   await sleep(500)
   lags.length = 0
@@ -136,21 +138,28 @@ async function measureBacklog(pool: pg.Pool, count: number): Promise<number> {
   }
 }
 
+/** As fast as the hashing allows. */
 async function signUp({ url }: Program, count: number): Promise<string[]> {
-  return Promise.all(
-    Array.from({ length: count }, async (_, n) => {
-      const account = { email: `bench${n}@example.com`, password: 'SecurePass123' }
-      const post = (route: string) =>
-        fetch(`${url}/api/v1/auth/${route}`, {
-          method: 'POST',
-          headers: { 'content-type': 'application/json' },
-          body: JSON.stringify(account),
-        })
-      await post('register')
-      const { access_token } = (await (await post('login')).json()) as { access_token: string } // as documented
-      return access_token
-    }),
-  )
+  const tokens: string[] = []
+  let begun = 0
+  async function signUpOne(): Promise<void> {
+    begun++
+    const account = { email: `bench${begun}@example.com`, password: 'SecurePass123' }
+    const post = (route: string) =>
+      fetch(`${url}/api/v1/auth/${route}`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify(account),
+      })
+    await post('register')
+    const { access_token } = (await (await post('login')).json()) as { access_token: string } // as documented
+    tokens.push(access_token)
+  }
+  const clients = Array.from({ length: 8 }, async () => {
+    while (begun < count) await signUpOne()
+  })
+  await Promise.all(clients)
+  return tokens
 }
 
 /** Changes at a constant rate, however long replies take. Returns their times, sorted, from when each was due. */
