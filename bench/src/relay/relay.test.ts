@@ -8,7 +8,13 @@ test.skipIf(!hasRabbitMq)(
   async () => {
     const database = await createEmptyDatabase()
     onTestFinished(() => database.drop())
-    const figures = await benchRelay({ databaseUrl: database.url, changes: 20, users: 10, seconds: 2, backlog: 2000 })
+    const figures = await benchRelay({
+      databaseUrl: database.url,
+      changes: 20,
+      users: 10,
+      seconds: 2,
+      backlog: 2000,
+    })
     for (const [name, value] of Object.entries(figures)) expect(value, name).toBeGreaterThan(0)
     expect(figures.changesPerSecond).toBe(20)
   },

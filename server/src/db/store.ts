@@ -1,7 +1,7 @@
 import { Kysely, PostgresDialect } from 'kysely'
 import pg from 'pg'
 import type { Announcement, News } from './news.ts'
-import { PreparingClient } from './prepared.ts'
+import { createPreparingClient } from './prepared.ts'
 import type { Database } from './tables.ts'
 import { createTransactions, type Tx } from './transaction.ts'
 
@@ -39,7 +39,7 @@ export type PoolOptions = {
 export function createPool({ url, size, overflow, queryTimeout = 4500, onError }: PoolOptions): pg.Pool {
   const pool = new pg.Pool({
     connectionString: url,
-    Client: PreparingClient,
+    Client: createPreparingClient(),
     pipeline: true,
     min: 0,
     max: size + overflow,
