@@ -30,6 +30,9 @@ export function uuidv7Floor(at: Date): string {
   return formatUuid(bytes)
 }
 
+/** The lowest of all (RFC 9562, section 5.9): where a walk through ids begins. */
+export const nilUuid = '00000000-0000-0000-0000-000000000000'
+
 const uuidPattern = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
 
 export const isUuid = (value: string): boolean => uuidPattern.test(value)

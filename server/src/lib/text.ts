@@ -15,6 +15,16 @@ export const hasControls = (text: string): boolean => controls.test(text)
 /** A name as it is kept: NFC, outer space trimmed, inner runs of space made one. */
 export const tidyName = (text: string): string => text.normalize('NFC').trim().replace(/\s+/gu, ' ')
 
+/** Zero-width joiner and non-joiner: part of many emoji, and Persian and Indic names are misspelt without them. */
+const joiners = /[\u200c\u200d]/gu
+
+/** A name as it is kept; null where nothing of it is visible, it is too long, or it has control characters. */
+export function readName(text: string, longest: number): string | null {
+  const tidy = tidyName(text)
+  const visible = tidy.replace(joiners, '')
+  return visible !== '' && codePoints(tidy) <= longest && !hasControls(visible) ? tidy : null
+}
+
 const localPart = /^[\p{L}\p{N}\p{M}!#$%&'*+/=?^_`{|}~-]+(\.[\p{L}\p{N}\p{M}!#$%&'*+/=?^_`{|}~-]+)*$/u
 const domainLabel = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/
 

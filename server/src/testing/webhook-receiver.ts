@@ -1,7 +1,9 @@
 import { once } from 'node:events'
 import http from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { afterAll, beforeEach } from 'vitest'
 import type { Event } from '../modules/events/envelope.ts'
+import type { SignedUp, TestApp } from './harness.ts'
 
 export type Message = { path: string; headers: Record<string, string>; body: string; event: Event }
 
@@ -17,7 +19,7 @@ export type WebhookReceiver = {
 }
 
 /** An HTTP server on loopback that takes webhooks. It answers 204 unless a test says otherwise. */
-export async function startWebhookReceiver(): Promise<WebhookReceiver> {
+async function startWebhookReceiver(): Promise<WebhookReceiver> {
   const messages: Message[] = []
   const server = http.createServer(async (request, reply) => {
     const body = (await request.toArray()).join('')
@@ -40,4 +42,21 @@ export async function startWebhookReceiver(): Promise<WebhookReceiver> {
     },
   }
   return receiver
+}
+
+/** A receiver with the relay that calls it, for the tests of a file, and an administrator who is always signed in. */
+export async function useWebhooks(roster: TestApp): Promise<{ receiver: WebhookReceiver; admin: SignedUp }> {
+  const receiver = await startWebhookReceiver()
+  const relay = roster.services.events.startRelay(roster.databaseUrl)
+  const webhooks = { receiver, admin: await roster.signUpAdmin() }
+  // Tests move the clock by days.
+  beforeEach(async () => {
+    webhooks.admin = await roster.signIn(webhooks.admin)
+    receiver.answer = () => 204
+  })
+  afterAll(async () => {
+    await relay.stop()
+    await receiver.stop()
+  })
+  return webhooks
 }

@@ -2,6 +2,7 @@ import type { Db } from '../../db/store.ts'
 import { pageOf, readCursor } from '../../http/paging.ts'
 import { can, type Principal } from '../../http/principal.ts'
 import { ProblemError } from '../../http/problems.ts'
+import { nilUuid } from '../../lib/ids.ts'
 import { expandPermissions, permissions, unknownPermission } from './permissions.ts'
 import * as repo from './repo.ts'
 import type { RoleMembers } from './schemas.ts'
@@ -26,7 +27,7 @@ export async function listMembers(
     })
   }
   const list = { key: cursorKey, name: `members of ${role}` }
-  const [after = lowestId] = readCursor(list, page.cursor, ['string']) ?? []
+  const [after = nilUuid] = readCursor(list, page.cursor, ['string']) ?? []
   const rows = await repo.listMembers(db, { role, after, limit: page.limit + 1 })
   const { items, next_cursor } = pageOf(list, rows, page.limit, ({ id }) => [id])
   return { items: items.map(row => toMember(row, inFull)), next_cursor }
@@ -37,8 +38,6 @@ function toMember(row: repo.MemberRow, inFull: boolean): RoleMembers['items'][nu
   const granted_at = row.granted_at?.toISOString() ?? null
   return { id, username, ...(inFull && { email, full_name, is_active }), granted_at, granted_by }
 }
-
-const lowestId = '00000000-0000-0000-0000-000000000000'
 
 /**
  * Whether a user may do something, and by which of their roles. Nobody inactive may.

@@ -1,6 +1,7 @@
 import { type RawBuilder, type Selectable, sql } from 'kysely'
 import { type Db, sendWithCommit, type Tx } from '../../db/store.ts'
 import type { AuditLogTable, AuditPersonalTable, AuditSealsTable } from '../../db/tables.ts'
+import { nilUuid } from '../../lib/ids.ts'
 
 export type AuditRecord = Omit<Selectable<AuditLogTable>, 'details' | 'personal_digest'> & { details: string }
 
@@ -210,7 +211,7 @@ export function auditQuery(selection: AuditSelection): RawBuilder<AuditRow> {
  */
 function newest(selection: AuditSelection, action?: string): RawBuilder<unknown> {
   const { actorId, subjectId, outcome, limit } = selection
-  const from = selection.from ?? lowestId
+  const from = selection.from ?? nilUuid
   const to = selection.to ?? highestId
   const alone = action !== undefined && actorId === undefined && subjectId === undefined
   const conditions = [
@@ -226,7 +227,6 @@ function newest(selection: AuditSelection, action?: string): RawBuilder<unknown>
   return sql`(select l.* from audit_log l where ${sql.join(conditions, sql` and `)} order by ${order} limit ${limit})`
 }
 
-const lowestId = '00000000-0000-0000-0000-000000000000'
 const highestId = 'ffffffff-ffff-ffff-ffff-ffffffffffff'
 
 /** As literals: with a parameter the planner could not use the index of the rare outcomes. */

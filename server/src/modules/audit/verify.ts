@@ -1,6 +1,6 @@
 import { createCipheriv, randomBytes } from 'node:crypto'
 import type { Db, Store } from '../../db/store.ts'
-import { uuidToBytes } from '../../lib/ids.ts'
+import { nilUuid, uuidToBytes } from '../../lib/ids.ts'
 import * as repo from './repo.ts'
 import {
   decodeEntries,
@@ -199,7 +199,7 @@ function createRun(
   }
 
   async function* everyId(): AsyncGenerator<string[]> {
-    let after = '00000000-0000-0000-0000-000000000000'
+    let after = nilUuid
     for (;;) {
       const ids = await repo.readIds(db, after, idsAtOnce)
       yield ids

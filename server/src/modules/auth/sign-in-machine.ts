@@ -22,6 +22,15 @@ import { deleteSignIns, insertSignIn } from './repo.ts'
  * is worth once more was proved in it, `afterStepUp()` says.
  */
 
+const endsSessions = [
+  'expiry',
+  'revocation',
+  'change of password or factors in another session',
+  'change of e-mail address or phone number in another session',
+  'deactivation',
+  'deletion',
+] as const
+
 /**
  * Each state: what can be done in it and where that may lead, and what ends it.
  *
@@ -63,26 +72,11 @@ export const signInMachine = {
       step_up: ['enrolment_due', 'signed_in'],
       log_out: ['anonymous'],
     },
-    endedBy: [
-      'expiry',
-      'revocation',
-      'change of password or factors in another session',
-      'change of e-mail address or phone number in another session',
-      'deactivation',
-      'deletion',
-      'loss of the role',
-    ],
+    endedBy: [...endsSessions, 'loss of the role'],
   },
   signed_in: {
     actions: { step_up: ['signed_in'], log_out: ['anonymous'] },
-    endedBy: [
-      'expiry',
-      'revocation',
-      'change of password or factors in another session',
-      'change of e-mail address or phone number in another session',
-      'deactivation',
-      'deletion',
-    ],
+    endedBy: endsSessions,
   },
 } as const
 

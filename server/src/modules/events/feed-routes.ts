@@ -141,8 +141,7 @@ function followRoute(app: App, { feed, authenticate }: FeedRoutesDeps): void {
       // A client that reads has seen the end by then; to one that does not, it can't be sent.
       setTimeout(() => reply.raw.destroy(), endPatience).unref()
     })
-    // When the stream ends because the service does, nothing must wait for a connection that is kept open.
-    reply.headers({ 'x-accel-buffering': 'no', connection: 'close' })
+    reply.header('x-accel-buffering', 'no')
     return reply.type('text/event-stream').send(Readable.from(eventLines({ feed, query, signal })))
   }
 
@@ -179,10 +178,7 @@ function followRoute(app: App, { feed, authenticate }: FeedRoutesDeps): void {
       const query = { after: after ?? (await feed.start()), limit, types: readTypes(types) }
       const wantsStream = request.headers.accept?.includes('text/event-stream')
       if (wantsStream) return stream(request, reply, query)
-      const page = await answerLater(request, query, wait)
-      // A connection that is kept open after its last reply keeps the service from ending.
-      if (closing.signal.aborted) reply.header('connection', 'close')
-      return reply.send(page)
+      return reply.send(await answerLater(request, query, wait))
     },
   })
 }

@@ -3,6 +3,7 @@ import type { Db, Store, Tx } from '../../db/store.ts'
 import type { Outbound } from '../../delivery/index.ts'
 import type { Vault } from '../../encryption/index.ts'
 import { ProblemError } from '../../http/problems.ts'
+import { nilUuid } from '../../lib/ids.ts'
 import type { LockedUser } from '../users/index.ts'
 import type { Verification } from '../verification/index.ts'
 import type { CodeMethod, EnrolledMethod, Method } from './methods.ts'
@@ -170,7 +171,7 @@ export function createFactors(deps: {
 
     async sealAgain(keyId) {
       const { db } = deps.store
-      let after = '00000000-0000-0000-0000-000000000000'
+      let after = nilUuid
       let count = 0
       for (;;) {
         const batch = await repo.listSealed(db, after, 500)

@@ -3,7 +3,7 @@ import type { Outbound } from '../../delivery/index.ts'
 import { ProblemError } from '../../http/problems.ts'
 import { inBatches, pageByPage } from '../../lib/batches.ts'
 import { addTime, type Clock, days, seconds } from '../../lib/clock.ts'
-import { uuidv7 } from '../../lib/ids.ts'
+import { nilUuid, uuidv7 } from '../../lib/ids.ts'
 import { appendAudit, type Origin } from '../audit/index.ts'
 import { appendEvent } from '../events/index.ts'
 import { findUserRecord, lockUser } from '../users/index.ts'
@@ -102,8 +102,6 @@ export type Sessions = {
 
 /** For so long a replaced refresh token still gets its successor: two tabs, or a reply that got lost. */
 const grace = seconds(10)
-
-const lowestId = '00000000-0000-0000-0000-000000000000'
 
 export function createSessions(deps: {
   store: Store
@@ -264,7 +262,7 @@ export function createSessions(deps: {
       const before = addTime(clock.now(), -days(1))
       await inBatches(limit => repo.deleteRevokedSessions(store.db, before, limit))
       const begunBefore = addTime(before, -refreshLifetime)
-      await pageByPage(lowestId, (after, limit) =>
+      await pageByPage(nilUuid, (after, limit) =>
         repo.deleteExpiredSessions(store.db, { after, begunBefore, before, limit }),
       )
     },

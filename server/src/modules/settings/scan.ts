@@ -1,5 +1,6 @@
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
 import type { Db } from '../../db/store.ts'
+import { nilUuid } from '../../lib/ids.ts'
 import { equalJson, type Json } from '../../lib/json.ts'
 import type { ScopeView } from './registry.ts'
 import { type ScanGroup, type Scope, scanValues } from './repo.ts'
@@ -32,8 +33,6 @@ export function addTo(found: Found, invalid: readonly InvalidGroup[]): void {
   }
 }
 
-const firstUser = '00000000-0000-0000-0000-000000000000'
-
 /**
  * Goes through all users' stored values of a key, in short reads that lock nothing, and finds those that
  * `view` refuses. A value is checked once for all users of a batch who share it.
@@ -47,7 +46,7 @@ export async function* scanFor(
 ): AsyncGenerator<ScanStep> {
   const { scope, view, key, batch: size, rest } = options
   const keys = [key, ...partnersOf(view, key)]
-  let after = firstUser
+  let after = nilUuid
   for (;;) {
     const began = performance.now()
     const batch = await scanValues(db, { scope, keys, after, size })

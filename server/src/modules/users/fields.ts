@@ -3,10 +3,9 @@ import { ProblemError } from '../../http/problems.ts'
 import {
   codePoints,
   emailKey,
-  hasControls,
   localeTag,
   phoneKey,
-  tidyName,
+  readName,
   timeZone,
   usernamePattern,
   webUrl,
@@ -16,16 +15,6 @@ import {
 type Rule = { read: (text: string) => string | null; code: string; takes: string }
 
 const longestName = 150
-
-/** Zero-width joiner and non-joiner: Persian and Indic names are misspelt without them. */
-const joiners = /[\u200c\u200d]/gu
-
-/** A name as it is kept; null where nothing of it is visible, it is too long, or it has control characters. */
-export function readName(text: string, longest: number): string | null {
-  const tidy = tidyName(text)
-  const visible = tidy.replace(joiners, '')
-  return visible !== '' && codePoints(tidy) <= longest && !hasControls(visible) ? tidy : null
-}
 
 const name = (longest: number): Rule => ({
   read: text => readName(text, longest),

@@ -165,6 +165,8 @@ export async function insertLink(trx: Tx, link: Omit<NewCode, 'tries'>): Promise
     .execute()
 }
 
+const linkColumns = ['user_id', 'target', 'data', 'created_at'] as const
+
 export type LinkRow = { user_id: string; target: string; data: Record<string, unknown>; created_at: Date }
 
 export async function findLink(
@@ -173,7 +175,7 @@ export async function findLink(
 ): Promise<LinkRow | undefined> {
   return db
     .selectFrom('verifications')
-    .select(['user_id', 'target', 'data', 'created_at'])
+    .select(linkColumns)
     .where('kind', '=', 'link')
     .where('secret_hash', '=', link.hash)
     .where('purpose', '=', link.purpose)
@@ -188,7 +190,7 @@ export async function listLinks(
 ): Promise<LinkRow[]> {
   return db
     .selectFrom('verifications')
-    .select(['user_id', 'target', 'data', 'created_at'])
+    .select(linkColumns)
     .where('kind', '=', 'link')
     .where('user_id', '=', of.userId)
     .where('purpose', '=', of.purpose)
@@ -207,7 +209,7 @@ export async function takeLink(
     .where('secret_hash', '=', link.hash)
     .where('purpose', '=', link.purpose)
     .where('expires_at', '>', link.at)
-    .returning(['user_id', 'target', 'data', 'created_at'])
+    .returning(linkColumns)
     .executeTakeFirst()
 }
 

@@ -1,30 +1,18 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { afterAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import { type SignedUp, useTestApp } from '../../../testing/harness.ts'
 import { until } from '../../../testing/until.ts'
-import { startWebhookReceiver } from '../../../testing/webhook-receiver.ts'
+import { useWebhooks } from '../../../testing/webhook-receiver.ts'
 
 const roster = await useTestApp({ config: { webhookPrivateNetworks: ['127.0.0.0/8'] } })
-const receiver = await startWebhookReceiver()
-const relay = roster.services.events.startRelay(roster.databaseUrl)
+const webhooks = await useWebhooks(roster)
+const { receiver } = webhooks
 const { at } = receiver
-let admin: SignedUp = await roster.signUpAdmin()
-
-// Tests move the clock by days.
-beforeEach(async () => {
-  admin = await roster.signIn(admin)
-  receiver.answer = () => 204
-})
-
-afterAll(async () => {
-  await relay.stop()
-  await receiver.stop()
-})
 
 /** An endpoint for the time of one test. Returns its route. */
 async function register(path: string, event_types = ['user.profile_updated']): Promise<string> {
   const url = receiver.base + path
-  const { status, body } = await roster.post('/api/v1/webhooks', { url, event_types }, admin)
+  const { status, body } = await roster.post('/api/v1/webhooks', { url, event_types }, webhooks.admin)
   expect(status).toBe(201)
   onTestFinished(async () => {
     await roster.sql('delete from webhook_endpoints where id = $1', [body.id])
@@ -34,10 +22,11 @@ async function register(path: string, event_types = ['user.profile_updated']): P
 
 const change = (person: SignedUp, location: string) => roster.put('/api/v1/users/me', { location }, person)
 
-const read = async (route: string) => (await roster.get(route, admin)).body
+const read = async (route: string) => (await roster.get(route, webhooks.admin)).body
 
 /** The endpoint's deliveries, oldest first. */
-const log = async (route: string) => (await roster.get(`${route}/deliveries`, admin)).body.items.reverse()
+const log = async (route: string) =>
+  (await roster.get(`${route}/deliveries`, webhooks.admin)).body.items.reverse()
 
 const statesOf = async (route: string): Promise<string[]> =>
   (await log(route)).map(({ state }: { state: string }) => state)
@@ -69,7 +58,7 @@ describe('a new address', () => {
     receiver.answer = path => (path === '/old' ? released : 204)
     await change(await roster.signUp(), 'moved')
     await until(() => at('/old').length === 1)
-    await roster.patch(route, { url: `${receiver.base}/new` }, admin)
+    await roster.patch(route, { url: `${receiver.base}/new` }, webhooks.admin)
     release(410)
     await until(() => at('/new').length === 1)
     await until(async () => (await statesOf(route))[0] === 'delivered')
@@ -93,7 +82,7 @@ describe('a new address', () => {
     const route = await register('/broken')
     await failOnce(route, await roster.signUp(), 'waits')
     receiver.answer = () => 204
-    await roster.patch(route, { url: `${receiver.base}/mended` }, admin)
+    await roster.patch(route, { url: `${receiver.base}/mended` }, webhooks.admin)
     await until(() => locations('/mended').includes('waits'))
     await until(async () => (await read(route)).failures === 0)
   })
@@ -101,7 +90,11 @@ describe('a new address', () => {
   test('is not one where the same is given again', async () => {
     const route = await register('/same')
     await failOnce(route, await roster.signUp(), 'waits')
-    const { body } = await roster.patch(route, { url: `${receiver.base}/same`, description: 'x' }, admin)
+    const { body } = await roster.patch(
+      route,
+      { url: `${receiver.base}/same`, description: 'x' },
+      webhooks.admin,
+    )
     expect(body).toMatchObject({ failures: 1, description: 'x' })
     await sleep(300)
     expect(at('/same')).toHaveLength(1)
@@ -113,14 +106,14 @@ describe('an endpoint that is switched off', () => {
     const route = await register('/off')
     await failOnce(route, await roster.signUp(), 'old')
     roster.clock.advance(10 * 86_400_000)
-    admin = await roster.signIn(admin)
+    webhooks.admin = await roster.signIn(webhooks.admin)
     await until(async () => (await statesOf(route))[0] === 'dead')
     await roster.sql(`update webhook_deliveries set state = 'pending', next_attempt_at = '2100-01-01'`)
     const [{ event_id }] = await log(route)
     const held = () => roster.sql('select id from events where id = $1', [event_id])
     await deleteOldEvents()
     expect(await held()).toHaveLength(1)
-    await roster.patch(route, { is_active: false }, admin)
+    await roster.patch(route, { is_active: false }, webhooks.admin)
     await deleteOldEvents()
     expect(await held()).toHaveLength(0)
   })
@@ -132,7 +125,7 @@ describe('an endpoint that is switched off', () => {
     await until(async () => (await read(route)).is_active === false)
     const [{ id }] = await log(route)
     for (const what of ['redeliver-dead', `deliveries/${id}/redeliver`]) {
-      const { status, body } = await roster.post(`${route}/${what}`, undefined, admin)
+      const { status, body } = await roster.post(`${route}/${what}`, undefined, webhooks.admin)
       expect(status).toBe(409)
       expect(body.detail).toContain('switched off')
     }
@@ -144,9 +137,9 @@ describe('an endpoint that is switched off', () => {
     const person = await roster.signUp()
     await failOnce(route, person, 'first')
     await change(person, 'second')
-    await roster.patch(route, { is_active: false }, admin)
+    await roster.patch(route, { is_active: false }, webhooks.admin)
     receiver.answer = () => 204
-    const { body } = await roster.patch(route, { is_active: true }, admin)
+    const { body } = await roster.patch(route, { is_active: true }, webhooks.admin)
     expect(body).toMatchObject({ failures: 0, paused_until: null })
     await until(() => locations('/resumed').length === 3)
     expect(locations('/resumed')).toEqual(['first', 'first', 'second'])
@@ -180,7 +173,7 @@ describe('event types that are taken out', () => {
     await roster.put('/api/v1/auth/profile/username', { username: 'wanted.name' }, person)
     await until(async () => (await log(route)).length === 2)
     receiver.answer = () => 204
-    await roster.patch(route, { event_types: ['user.username_updated'] }, admin)
+    await roster.patch(route, { event_types: ['user.username_updated'] }, webhooks.admin)
     await until(async () => (await statesOf(route)).join() === 'delivered')
     expect(at('/narrow').map(({ event }) => event.eventType)).toEqual([
       'user.profile_updated',
@@ -200,7 +193,7 @@ describe('a redelivery', () => {
     await roster.sql(`update webhook_endpoints set failures = 8, paused_until = '2100-01-01'`)
     receiver.answer = () => 204
     const { id } = (await log(route))[1]
-    const again = await roster.post(`${route}/deliveries/${id}/redeliver`, undefined, admin)
+    const again = await roster.post(`${route}/deliveries/${id}/redeliver`, undefined, webhooks.admin)
     expect(again).toMatchObject({ status: 202, body: { redelivered: 1 } })
     await until(() => locations('/hurry').length === 3)
     expect(locations('/hurry')).toEqual(['first', 'first', 'second'])
@@ -213,7 +206,9 @@ describe('a redelivery', () => {
     await change(await roster.signUp(), 'once')
     await until(() => at('/busy').length === 1)
     const [{ id }] = await log(route)
-    expect((await roster.post(`${route}/deliveries/${id}/redeliver`, undefined, admin)).status).toBe(202)
+    expect((await roster.post(`${route}/deliveries/${id}/redeliver`, undefined, webhooks.admin)).status).toBe(
+      202,
+    )
     await sleep(300)
     release(204)
     await until(async () => (await statesOf(route))[0] === 'delivered')
@@ -226,7 +221,11 @@ describe('a redelivery', () => {
     await until(async () => (await statesOf(route))[0] === 'delivered')
     const [{ id, event_id }] = await log(route)
     await roster.sql('delete from events where id = $1', [event_id])
-    const { status, body } = await roster.post(`${route}/deliveries/${id}/redeliver`, undefined, admin)
+    const { status, body } = await roster.post(
+      `${route}/deliveries/${id}/redeliver`,
+      undefined,
+      webhooks.admin,
+    )
     expect(status).toBe(409)
     expect(body.detail).toBe('The event is no longer held.')
   })

@@ -1,32 +1,20 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { afterAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import { uuidv7 } from '../../../lib/ids.ts'
-import { type SignedUp, startTestApp, useTestApp } from '../../../testing/harness.ts'
+import { startTestApp, useTestApp } from '../../../testing/harness.ts'
 import { until } from '../../../testing/until.ts'
-import { startWebhookReceiver } from '../../../testing/webhook-receiver.ts'
+import { useWebhooks } from '../../../testing/webhook-receiver.ts'
 import { appendEvent } from '../index.ts'
 
 const config = { webhookPrivateNetworks: ['127.0.0.0/8'] }
 const roster = await useTestApp({ config })
-const receiver = await startWebhookReceiver()
-const relay = roster.services.events.startRelay(roster.databaseUrl)
-let admin: SignedUp = await roster.signUpAdmin()
-
-// Tests move the clock by days.
-beforeEach(async () => {
-  admin = await roster.signIn(admin)
-  receiver.answer = () => 204
-})
-
-afterAll(async () => {
-  await relay.stop()
-  await receiver.stop()
-})
+const webhooks = await useWebhooks(roster)
+const { receiver } = webhooks
 
 /** An endpoint for the time of one test: others don't fail with it. */
 async function register(path: string): Promise<string> {
   const input = { url: receiver.base + path, event_types: ['user.profile_updated'] }
-  const { status, body } = await roster.post('/api/v1/webhooks', input, admin)
+  const { status, body } = await roster.post('/api/v1/webhooks', input, webhooks.admin)
   expect(status).toBe(201)
   onTestFinished(async () => {
     await roster.sql('delete from webhook_endpoints where id = $1', [body.id])
@@ -179,8 +167,8 @@ describe('a delivery', () => {
     const [age, pending] = ['events_oldest_pending_seconds{to="webhook"}', 'events_pending{to="webhook"}']
     expect(await metric(age)).toBeGreaterThanOrEqual(3600)
     expect(await metric(pending)).toBe(5)
-    admin = await roster.signIn(admin)
-    await roster.patch(`/api/v1/webhooks/${id}`, { is_active: false }, admin)
+    webhooks.admin = await roster.signIn(webhooks.admin)
+    await roster.patch(`/api/v1/webhooks/${id}`, { is_active: false }, webhooks.admin)
     await until(async () => (await metric(pending)) === 0)
     expect(await metric(age)).toBe(0)
   })

@@ -1,36 +1,25 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Webhook } from 'standardwebhooks'
-import { afterAll, beforeEach, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { type SignedUp, startTestApp, useTestApp } from '../../../testing/harness.ts'
 import { until } from '../../../testing/until.ts'
-import { type Message, startWebhookReceiver } from '../../../testing/webhook-receiver.ts'
+import { type Message, useWebhooks } from '../../../testing/webhook-receiver.ts'
 
 const config = { webhookPrivateNetworks: ['127.0.0.0/8'] }
 const roster = await useTestApp({ config })
-const receiver = await startWebhookReceiver()
-const relay = roster.services.events.startRelay(roster.databaseUrl)
+const webhooks = await useWebhooks(roster)
+const { receiver } = webhooks
 const { at } = receiver
-let admin: SignedUp = await roster.signUpAdmin()
-
-// Tests move the clock by days.
-beforeEach(async () => {
-  admin = await roster.signIn(admin)
-  receiver.answer = () => 204
-})
-
-afterAll(async () => {
-  await relay.stop()
-  await receiver.stop()
-})
 
 async function register(path: string, event_types = ['user.profile_updated']) {
   const url = receiver.base + path
-  const { status, body } = await roster.post('/api/v1/webhooks', { url, event_types }, admin)
+  const { status, body } = await roster.post('/api/v1/webhooks', { url, event_types }, webhooks.admin)
   expect(status).toBe(201)
   return body as { id: string; secret: string }
 }
 
-const log = async (id: string) => (await roster.get(`/api/v1/webhooks/${id}/deliveries`, admin)).body.items
+const log = async (id: string) =>
+  (await roster.get(`/api/v1/webhooks/${id}/deliveries`, webhooks.admin)).body.items
 
 type Logged = { sequence: number; state: string; attempts: number }
 
@@ -70,12 +59,12 @@ describe('a webhook', () => {
 
   test('is signed with both secrets for a day after a rotation', async () => {
     const { id, secret: old } = await register('/rotated')
-    const { body } = await roster.post(`/api/v1/webhooks/${id}/rotate-secret`, undefined, admin)
+    const { body } = await roster.post(`/api/v1/webhooks/${id}/rotate-secret`, undefined, webhooks.admin)
     expect(body.secret).not.toBe(old)
-    await roster.post(`/api/v1/webhooks/${id}/test`, undefined, admin)
+    await roster.post(`/api/v1/webhooks/${id}/test`, undefined, webhooks.admin)
     roster.clock.advance(24 * 3_600_000 + 1000)
-    admin = await roster.signIn(admin)
-    await roster.post(`/api/v1/webhooks/${id}/test`, undefined, admin)
+    webhooks.admin = await roster.signIn(webhooks.admin)
+    await roster.post(`/api/v1/webhooks/${id}/test`, undefined, webhooks.admin)
     const [during, after] = at('/rotated')
     const signed = (delivery: Message | undefined, secret: string) => {
       if (!delivery) throw new Error('none')
@@ -119,17 +108,17 @@ describe('a webhook', () => {
     // Pauses of seconds to ten hours, and the end of the three days.
     for (let attempt = 2; attempt <= 7; attempt++) {
       roster.clock.advance(12 * 3_600_000)
-      admin = await roster.signIn(admin)
+      webhooks.admin = await roster.signIn(webhooks.admin)
       await until(async () => (await attempts(id)).join() === `${attempt},0`)
     }
     // By now the endpoint is paused for half an hour after each failure.
     roster.clock.advance(3_600_000)
-    admin = await roster.signIn(admin)
+    webhooks.admin = await roster.signIn(webhooks.admin)
     await until(async () => (await attempts(id)).join() === '7,1')
     expect(await states(id)).toEqual(['dead', 'dead'])
     receiver.answer = () => 204
     receiver.messages.length = 0
-    const again = await roster.post(`/api/v1/webhooks/${id}/redeliver-dead`, undefined, admin)
+    const again = await roster.post(`/api/v1/webhooks/${id}/redeliver-dead`, undefined, webhooks.admin)
     expect(again).toMatchObject({ status: 202, body: { redelivered: 2 } })
     await until(() => at('/dead').length === 2)
     expect(locations('/dead')).toEqual(['first', 'second'])
@@ -139,7 +128,9 @@ describe('a webhook', () => {
     const { id } = await register('/gone')
     receiver.answer = path => (path === '/gone' ? 410 : 204)
     await change(await roster.signUp(), 'away')
-    await until(async () => (await roster.get(`/api/v1/webhooks/${id}`, admin)).body.is_active === false)
+    await until(
+      async () => (await roster.get(`/api/v1/webhooks/${id}`, webhooks.admin)).body.is_active === false,
+    )
     expect((await log(id))[0]).toMatchObject({ state: 'dead', last_status: 410 })
   })
 
@@ -151,7 +142,7 @@ describe('a webhook', () => {
     const reply = await roster.post(
       `/api/v1/webhooks/${id}/deliveries/${delivery}/redeliver`,
       undefined,
-      admin,
+      webhooks.admin,
     )
     expect(reply.status).toBe(202)
     await until(() => at('/again').length === 2)
@@ -160,18 +151,18 @@ describe('a webhook', () => {
 
   test('that is switched off keeps its place and goes on from there', async () => {
     const { id } = await register('/paused')
-    await roster.request('PATCH', `/api/v1/webhooks/${id}`, { ...admin, body: { is_active: false } })
+    await roster.request('PATCH', `/api/v1/webhooks/${id}`, { ...webhooks.admin, body: { is_active: false } })
     await change(await roster.signUp(), 'meanwhile')
     await sleep(300)
     expect(at('/paused')).toHaveLength(0)
-    await roster.request('PATCH', `/api/v1/webhooks/${id}`, { ...admin, body: { is_active: true } })
+    await roster.request('PATCH', `/api/v1/webhooks/${id}`, { ...webhooks.admin, body: { is_active: true } })
     await until(() => locations('/paused').includes('meanwhile'))
   })
 
   test('reports a test message that failed', async () => {
     const { id } = await register('/test')
     receiver.answer = path => (path === '/test' ? 418 : 204)
-    const { body } = await roster.post(`/api/v1/webhooks/${id}/test`, undefined, admin)
+    const { body } = await roster.post(`/api/v1/webhooks/${id}/test`, undefined, webhooks.admin)
     expect(body).toEqual({
       delivered: false,
       status: 418,
@@ -209,7 +200,11 @@ describe('registering webhooks', () => {
     ['another protocol', 'ftp://example.com/', 'format'],
     ['a user in the URL', 'https://me:pw@example.com/', 'format'],
   ])('refuses %s and names the field', async (_name, url, code) => {
-    const { status, body } = await roster.post('/api/v1/webhooks', { url, event_types: ['*'] }, admin)
+    const { status, body } = await roster.post(
+      '/api/v1/webhooks',
+      { url, event_types: ['*'] },
+      webhooks.admin,
+    )
     expect(status).toBe(400)
     expect(body.errors[0]).toMatchObject({ path: '/url', code })
   })
@@ -222,7 +217,7 @@ describe('registering webhooks', () => {
     ['none', [], '/event_types', 'too_few'],
   ])('refuses %s among the event types', async (_name, event_types, path, code) => {
     const url = 'https://hooks.example.com/'
-    const { status, body } = await roster.post('/api/v1/webhooks', { url, event_types }, admin)
+    const { status, body } = await roster.post('/api/v1/webhooks', { url, event_types }, webhooks.admin)
     expect(status).toBe(400)
     expect(body.errors).toEqual([{ path, code, message: expect.any(String) }])
     if (code === 'not_allowed') expect(body.errors[0].message).toContain('user.*')
@@ -248,16 +243,16 @@ describe('registering webhooks', () => {
     const person = await roster.signUp()
     expect((await roster.get('/api/v1/webhooks', person)).status).toBe(403)
     const unknown = '/api/v1/webhooks/0197c0de-0000-7000-8000-000000000001'
-    expect((await roster.get(unknown, admin)).status).toBe(404)
-    expect((await roster.delete(unknown, admin)).status).toBe(404)
-    expect((await roster.post(`${unknown}/redeliver-dead`, undefined, admin)).status).toBe(404)
+    expect((await roster.get(unknown, webhooks.admin)).status).toBe(404)
+    expect((await roster.delete(unknown, webhooks.admin)).status).toBe(404)
+    expect((await roster.post(`${unknown}/redeliver-dead`, undefined, webhooks.admin)).status).toBe(404)
   })
 
   test('leaves a trace in the audit log, and the secret nowhere', async () => {
     const { id, secret } = await register('/audited')
     const [row] = await roster.sql('select * from audit_log where subject_id = $1', [id])
-    expect(row).toMatchObject({ action: 'webhook.created', actor_id: admin.id, outcome: 'success' })
-    const { body } = await roster.get(`/api/v1/webhooks/${id}`, admin)
+    expect(row).toMatchObject({ action: 'webhook.created', actor_id: webhooks.admin.id, outcome: 'success' })
+    const { body } = await roster.get(`/api/v1/webhooks/${id}`, webhooks.admin)
     expect(JSON.stringify(body)).not.toContain('whsec_')
     const [stored] = await roster.sql(
       'select to_jsonb(w)::text as text from webhook_endpoints w where id = $1',
@@ -266,6 +261,6 @@ describe('registering webhooks', () => {
     const hex = Buffer.from(secret.slice(6), 'base64').toString('hex')
     expect(stored.text).not.toContain(secret)
     expect(stored.text).not.toContain(hex)
-    expect((await roster.delete(`/api/v1/webhooks/${id}`, admin)).status).toBe(204)
+    expect((await roster.delete(`/api/v1/webhooks/${id}`, webhooks.admin)).status).toBe(204)
   })
 })
