@@ -296,7 +296,7 @@ create table sessions (
   constraint sessions_user_id_fkey FOREIGN KEY (user_id) REFERENCES users(id) ON DELETE CASCADE
 ) with (fillfactor=80);
 CREATE INDEX sessions__revoked ON public.sessions USING btree (revoked_at) WHERE (revoked_at IS NOT NULL);
-CREATE INDEX sessions__user ON public.sessions USING btree (user_id) WHERE (revoked_at IS NULL);
+CREATE INDEX sessions__user ON public.sessions USING btree (user_id);
 comment on column sessions.refresh_hash is 'SHA-256 of the one refresh token that is valid now';
 comment on column sessions.refresh_rotations is 'When the latest generations were replaced, newest last, for the grace period';
 comment on column sessions.second_factor_at is 'When a second factor, or a passkey with user verification, was last proved';

@@ -94,7 +94,7 @@ export async function rolesOf(db: Db, userId: string): Promise<HeldRole[]> {
   const { rows } = await sql<HeldRole>`
     select r.name, r.permissions, r.requires_mfa, u.is_active
     from users u join roles r
-      on r.name = 'user' or r.name in (select role_name from user_roles g where g.user_id = u.id)
+      on r.name = any (array(select role_name from user_roles g where g.user_id = u.id) || 'user'::text)
     where u.id = ${userId}`.execute(db)
   return rows
 }

@@ -45,7 +45,7 @@ export async function findPrincipal(
         bool_or(r.requires_mfa and r.name is distinct from ${exempt}) as requires_mfa
       from roles r
       left join lateral unnest(r.permissions) p on true
-      where r.name = 'user' or r.name in (select role_name from user_roles ur where ur.user_id = s.user_id)
+      where r.name = any (array(select role_name from user_roles ur where ur.user_id = s.user_id) || 'user'::text)
     ) g
     cross join lateral (
       select coalesce(g.requires_mfa, false) and (not u.mfa_enabled or s.assurance_level = 'aal1') as enrolment_due
