@@ -40,7 +40,11 @@ const userQueries: UserListQuery[] = [
     { role: 'user' },
     { created_after: '2024-12-01T00:00:00Z' },
     { created_before: '2024-02-01T00:00:00Z' },
-  ].flatMap(filter => [filter, { ...filter, sort: 'username' }] as UserListQuery[]),
+  ].flatMap(filter =>
+    [undefined, 'username', 'last_login_at', '-last_login_at'].map(
+      sort => ({ ...filter, ...(sort && { sort }) }) as UserListQuery,
+    ),
+  ),
   { last_login_before: '2025-02-01T00:00:00Z' },
   ...['a', 'anna', 'anna.12', 'anna Mü', '+431'].map(q => ({ q })),
 ]

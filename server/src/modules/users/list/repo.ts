@@ -59,14 +59,16 @@ const needsId: ReadonlySet<OrderKey> = new Set(['full_name', 'last_login_at'])
  */
 export function usersQuery({ parts, place, limit }: UserSelection): RawBuilder<ListedRow> {
   const names = parts.map((_, n) => sql.ref(`part${n}`))
+  // The parts of a list differ in what their order is about only.
+  const sets = parts[0] ? narrowSets(parts[0]) : []
   const chosen = parts.map((part, n) => {
-    const page = partQuery(part, n, n === 0 ? place : undefined, limit)
+    const page = partQuery(part, n, { place: n === 0 ? place : undefined, limit, sets })
     if (n === 0) return sql`part0 as (${page})`
     const taken = names.slice(0, n).map(name => sql`(select count(*) from ${name})`)
     return sql`${names[n]} as (select * from (${page}) p limit ${sql.join([sql.lit(limit), ...taken], sql` - `)})`
   })
   return sql<ListedRow>`
-    with ${sql.join(chosen)}
+    with ${sql.join([...choiceOf(sets, parts[0]?.key ?? 'id'), ...chosen])}
     select u.*, a.last_login_at, a.last_activity_at, c.password_changed_at,
       array(select role_name from user_roles r where r.user_id = u.id) as granted_roles
     from (${sql.join(
@@ -78,27 +80,99 @@ export function usersQuery({ parts, place, limit }: UserSelection): RawBuilder<L
     order by u.part, u.place`
 }
 
+/** The page from the set that was chosen, or in the order of an index: of these queries one is executed. */
 function partQuery(
   part: Part,
   number: number,
-  place: UserSelection['place'],
-  limit: number,
+  { place, limit, sets }: { place: UserSelection['place']; limit: number; sets: readonly NarrowSet[] },
 ): RawBuilder<unknown> {
   const { key, filter } = part
-  const idColumn = byRole(filter, key) ? sql`g.user_id` : key === 'last_login_at' ? sql`s.user_id` : sql`u.id`
-  const keyColumn = key === 'id' ? idColumn : expressions[key]
   const direction = part.descending ? sql`desc` : sql`asc`
-  const columns = needsId.has(key) ? [keyColumn, idColumn] : [keyColumn]
-  const order = sql.join(columns.map(column => sql`${column} ${direction}`))
+  const read = (source: Source, chosen: readonly RawBuilder<unknown>[]): RawBuilder<unknown> => {
+    const keyColumn = key === 'id' ? source.id : expressions[key]
+    const columns = needsId.has(key) ? [keyColumn, source.id] : [keyColumn]
+    const order = sql.join(columns.map(column => sql`${column} ${direction}`))
+    const conditions = [
+      ...chosen,
+      ...conditionsOf(filter, source),
+      ...lastLoginConditions(part, place !== undefined),
+      ...placeCondition(part, place, columns),
+    ]
+    return sql`select u.*, (${keyColumn})::text as place_key, ${sql.lit(number)} as part,
+        row_number() over (order by ${order}) as place
+      from ${source.from} ${where(conditions)}
+      order by ${order} limit ${sql.lit(limit)}`
+  }
+  const inOrder = read(sourceOf(filter, key), sets.length > 0 ? [noneChosen] : [])
+  const ofSets = sets.map(set => read(sourceOfSet(set, key), [set.isChosen]))
+  return sets.length === 0
+    ? inOrder
+    : sql.join(
+        [inOrder, ...ofSets].map(query => sql`(${query})`),
+        sql` union all `,
+      )
+}
+
+/**
+ * Ids of the users that one condition of a filter leaves, read by an index alone. Where they are few, the list is made
+ * of them and sorted: in the order of its index it would be read to the end, a million rows for three administrators.
+ * What the planner thinks of how many there are decides nothing, since it only guesses.
+ */
+type NarrowSet = { name: RawBuilder<unknown>; ids: RawBuilder<unknown>; isChosen: RawBuilder<unknown> }
+
+/** So many are found one by one in the time in which an index in the list's order is expected to give a page. */
+const few = 5000
+/**
+ * By last login more is read before it is hoped that a page comes soon: whoever is deactivated, deleted or new did not
+ * sign in when others did.
+ */
+const fewByLastLogin = 20_000
+
+const noneChosen = sql`(select n from narrow) is null`
+
+/** The first is tried first. None where an index has the users of the filter in the order of the list. */
+function narrowSets({ filter, key }: Part): NarrowSet[] {
+  const conditions = narrowConditions(filter, key)
+  if (key === 'id' && conditions.length === 1) return []
+  return conditions.map((ids, n) => ({
+    name: sql.ref(`set${n}`),
+    ids,
+    isChosen: sql`(select n from narrow) = ${sql.lit(n)}`,
+  }))
+}
+
+function narrowConditions(
+  { role, status, premium, from, to }: UserFilter,
+  key: OrderKey,
+): RawBuilder<unknown>[] {
+  const bounds = [from !== undefined && sql`id >= ${from}`, to !== undefined && sql`id < ${to}`].filter(
+    bound => bound !== false,
+  )
+  // Deleted users have an index in the order of their names.
+  const hasDeleted = key === 'username_key' || key === 'email_key'
   const conditions = [
-    ...conditionsOf(filter, key),
-    ...lastLoginConditions(part, place !== undefined),
-    ...placeCondition(part, place, columns),
+    role !== undefined &&
+      role !== 'not admin' &&
+      sql`select user_id as id from user_roles where role_name = ${role}`,
+    status === 'deleted' && !hasDeleted && sql`select id from users where deleted_at is not null`,
+    status === 'inactive' && sql`select id from users where not is_active`,
+    bounds.length > 0 && sql`select id from users ${where(bounds)}`,
+    premium === true && sql`select id from users where subscription_tier = 'premium'`,
   ]
-  return sql`select u.*, (${keyColumn})::text as place_key, ${sql.lit(number)} as part,
-      row_number() over (order by ${order}) as place
-    from ${sourceOf(filter, key)} ${where(conditions)}
-    order by ${order} limit ${sql.lit(limit)}`
+  return conditions.filter(condition => condition !== false)
+}
+
+/** The sets, each as far as shows whether it is small, and the first that is. */
+function choiceOf(sets: readonly NarrowSet[], key: OrderKey): RawBuilder<unknown>[] {
+  if (sets.length === 0) return []
+  const most = sql.lit(key === 'last_login_at' ? fewByLastLogin : few)
+  const cases = sets.map(
+    ({ name }, n) => sql`when (select count(*) from ${name}) <= ${most} then ${sql.lit(n)}`,
+  )
+  return [
+    ...sets.map(({ name, ids }) => sql`${name} as materialized (${ids} limit ${most} + 1)`),
+    sql`narrow as materialized (select case ${sql.join(cases, sql` `)} end as n)`,
+  ]
 }
 
 const where = (conditions: readonly RawBuilder<unknown>[]): RawBuilder<unknown> =>
@@ -111,31 +185,44 @@ export async function selectUsers(db: Db, selection: UserSelection): Promise<Lis
 
 /** How many users the planner thinks that parts of a list have: a millisecond, whatever their number. */
 export async function estimateUsers(db: Db, parts: readonly Part[]): Promise<number> {
-  const all = parts.map(
-    part => sql`select 1 from ${sourceOf(part.filter, part.key)}
-      ${where([...conditionsOf(part.filter, part.key), ...lastLoginConditions(part, false)])}`,
-  )
+  const all = parts.map(part => {
+    const source = sourceOf(part.filter, part.key)
+    const conditions = [...conditionsOf(part.filter, source), ...lastLoginConditions(part, false)]
+    return sql`select 1 from ${source.from} ${where(conditions)}`
+  })
   const { rows } = await sql<{ 'QUERY PLAN': [{ Plan: { 'Plan Rows': number } }] }>`
     explain (format json) ${sql.join(all, sql` union all `)}`.execute(db)
   return rows[0]?.['QUERY PLAN'][0].Plan['Plan Rows'] ?? 0
 }
 
-/** Of a role's holders the index on its grants is in order of their ids; every other order asks per user. */
-const byRole = ({ role }: UserFilter, key: OrderKey): boolean =>
-  role !== undefined && role !== 'not admin' && key === 'id'
+/** What users are read from: `u`, and `s` for their activity where the order asks for it. */
+type Source = { from: RawBuilder<unknown>; id: RawBuilder<unknown>; byGrant?: boolean }
 
-function sourceOf(filter: UserFilter, key: OrderKey): RawBuilder<unknown> {
-  if (byRole(filter, key)) return sql`user_roles g join users u on u.id = g.user_id`
-  if (key === 'last_login_at') return sql`user_activity s join users u on u.id = s.user_id`
-  return sql`users u`
+function sourceOf({ role }: UserFilter, key: OrderKey): Source {
+  // Of a role's holders the index on its grants is in order of their ids; every other order asks per user.
+  if (key === 'id' && role !== undefined && role !== 'not admin') {
+    return { from: sql`user_roles g join users u on u.id = g.user_id`, id: sql`g.user_id`, byGrant: true }
+  }
+  if (key === 'last_login_at') {
+    return { from: sql`user_activity s join users u on u.id = s.user_id`, id: sql`s.user_id` }
+  }
+  return { from: sql`users u`, id: sql`u.id` }
 }
 
-function conditionsOf(filter: UserFilter, key: OrderKey): RawBuilder<unknown>[] {
+function sourceOfSet({ name }: NarrowSet, key: OrderKey): Source {
+  const people = sql`${name} n join users u on u.id = n.id`
+  return {
+    from: key === 'last_login_at' ? sql`${people} join user_activity s on s.user_id = n.id` : people,
+    id: sql`u.id`,
+  }
+}
+
+function conditionsOf(filter: UserFilter, { byGrant = false }: Source): RawBuilder<unknown>[] {
   const { role, status, premium, from, to, id } = filter
   const isPremium = sql`(u.subscription_tier = 'premium'
     and (u.subscription_expires_at is null or u.subscription_expires_at > ${filter.now}))`
   const conditions: (RawBuilder<unknown> | false | undefined)[] = [
-    role !== undefined && roleCondition(role, byRole(filter, key)),
+    role !== undefined && roleCondition(role, byGrant),
     // Literals: with parameters the planner could not use the partial indexes.
     status === 'active' && sql`u.is_active`,
     status === 'inactive' && sql`not u.is_active and u.deleted_at is null`,
