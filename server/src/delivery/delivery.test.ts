@@ -4,11 +4,12 @@ import { hours, minutes, seconds } from '../lib/clock.ts'
 import { wantsMail } from '../modules/settings/index.ts'
 import { startTestApp, useTestApp } from '../testing/harness.ts'
 import { answerJson, startApiServer, startSmtpServer, startTcpServer } from '../testing/mail-servers.ts'
+import { rowsRead, statementsOf } from '../testing/plans.ts'
 import { createDelivery, type Delivery } from './index.ts'
 import type { MailMessage } from './outbound.ts'
 import { createResendProvider } from './providers/resend.ts'
 import { createSmtpProvider } from './providers/smtp.ts'
-import { deleteMessagesOf } from './repo.ts'
+import { deleteMessagesOf, readBacklog } from './repo.ts'
 
 const from = { name: 'Roster', address: 'no-reply@roster.localhost' }
 const link = 'http://localhost:8000/verify-email?token=CANARY-LINK-x7Qm'
@@ -426,4 +427,24 @@ test('after 30 days what is finished is deleted, and what waits is not', async (
   await sender.deleteOld()
   expect(await row(finished)).toBeUndefined()
   expect(await row(waiting)).toBeDefined()
+})
+
+test('what waits and what was given up is counted without a look at what was sent', async () => {
+  await roster.sql(`
+    insert into messages (id, channel, template, recipient, state, created_at, useful_until, finished_at)
+    select gen_random_uuid(), 'email', 'verify_email', 'sent@example.com',
+      case when n % 500 = 0 then 'dead' else 'sent' end, now(), now(), now()
+    from generate_series(1, 3000) n`)
+  await roster.sql('analyze messages')
+  const [statement] = await statementsOf(roster, db => readBacklog(db, roster.clock.now()))
+  expect(statement && (await rowsRead(roster, statement))).toBeLessThan(200)
+  const counts = await readBacklog(roster.resources.store.db, roster.clock.now())
+  expect(counts.find(({ channel }) => channel === 'sms')).toEqual({
+    channel: 'sms',
+    waiting: expect.any(Number),
+    oldestSeconds: expect.any(Number),
+    dead: expect.any(Number),
+  })
+  expect(counts.find(({ channel }) => channel === 'email')?.dead).toBeGreaterThanOrEqual(6)
+  await roster.sql(`delete from messages where recipient = 'sent@example.com'`)
 })
