@@ -136,7 +136,7 @@ export async function claimDeliveries(db: Db, claim: Claim): Promise<ClaimedDeli
             where earlier.endpoint_id = d.endpoint_id and earlier.user_id = d.user_id
               and earlier.state = 'pending' and earlier.sequence < d.sequence
           )
-        order by d.next_attempt_at, d.sequence
+        order by d.next_attempt_at
         limit case when e.failures >= ${claim.failing} then 1 else ${claim.perEndpoint} end
         for update of d skip locked
       ) d
