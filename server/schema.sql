@@ -577,9 +577,9 @@ create table webhook_deliveries (
   finished_at timestamp with time zone,
   constraint webhook_deliveries__once UNIQUE (endpoint_id, event_id),
   constraint webhook_deliveries__state CHECK ((state = ANY (ARRAY['pending'::text, 'delivered'::text, 'dead'::text]))),
-  constraint webhook_deliveries_endpoint_id_fkey FOREIGN KEY (endpoint_id) REFERENCES webhook_endpoints(id) ON DELETE CASCADE,
   constraint webhook_deliveries_pkey PRIMARY KEY (id)
 ) with (fillfactor=80);
+CREATE INDEX webhook_deliveries__dead ON public.webhook_deliveries USING btree (endpoint_id, id DESC) WHERE (state = 'dead'::text);
 CREATE INDEX webhook_deliveries__due ON public.webhook_deliveries USING btree (endpoint_id, next_attempt_at) WHERE (state = 'pending'::text);
 CREATE INDEX webhook_deliveries__finished ON public.webhook_deliveries USING btree (finished_at) WHERE (finished_at IS NOT NULL);
 CREATE INDEX webhook_deliveries__log ON public.webhook_deliveries USING btree (endpoint_id, id DESC);

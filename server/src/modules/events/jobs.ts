@@ -4,11 +4,13 @@ import { inBatches } from '../../lib/batches.ts'
 import { addTime, type Clock, days } from '../../lib/clock.ts'
 import type { EventMetrics } from './metrics.ts'
 import { deleteOldEvents, deliveredUpTo } from './repo.ts'
-import { deleteOldDeliveries, giveUpDeliveries } from './webhooks/repo.ts'
+import { deleteDeliveriesOf, deleteOldDeliveries, giveUpDeliveries } from './webhooks/repo.ts'
+import { deleteDeliveriesJob } from './webhooks/service.ts'
 
 /**
  * Deletes events that have been held for `retentionDays` and that nobody still has to be handed, and the
- * deliveries that ended as long ago. Gives up deliveries whose time is over.
+ * deliveries that ended as long ago. Gives up deliveries whose time is over, and deletes those of an endpoint that
+ * was deleted.
  */
 export function eventJobs(deps: {
   store: Store
@@ -38,6 +40,13 @@ export function eventJobs(deps: {
           metrics.died('webhook', count)
           return count
         })
+      },
+    },
+    {
+      ...deleteDeliveriesJob,
+      async run(payload) {
+        const { endpoint_id } = payload as { endpoint_id: string } // as remove() queues it
+        await inBatches(limit => deleteDeliveriesOf(store.db, endpoint_id, limit))
       },
     },
   ]

@@ -2,11 +2,9 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { uuidv7 } from '../../../lib/ids.ts'
 import { startTestApp, useTestApp } from '../../../testing/harness.ts'
-import { rowsRead, statementsOf } from '../../../testing/plans.ts'
 import { until } from '../../../testing/until.ts'
 import { useWebhooks } from '../../../testing/webhook-receiver.ts'
 import { appendEvent } from '../index.ts'
-import { claimDeliveries } from './repo.ts'
 
 const config = { webhookPrivateNetworks: ['127.0.0.0/8'] }
 const roster = await useTestApp({ config })
@@ -174,27 +172,4 @@ describe('a delivery', () => {
     await until(async () => (await metric(pending)) === 0)
     expect(await metric(age)).toBe(0)
   })
-})
-
-test('of thousands that come due at once, those that are taken are read and no others', async () => {
-  const app = await startTestApp()
-  onTestFinished(() => app.stop())
-  const now = app.clock.now()
-  await app.sql(
-    `insert into webhook_endpoints (id, url, description, event_types, secret_sealed, fanned_out, created_at)
-     values (gen_random_uuid(), 'https://example.com', '', '{*}', '', 0, $1)`,
-    [now],
-  )
-  await app.sql(
-    `insert into webhook_deliveries (id, endpoint_id, event_id, event_type, sequence, user_id, state,
-       next_attempt_at, give_up_at, created_at)
-     select gen_random_uuid(), (select id from webhook_endpoints), gen_random_uuid(), 'user.updated', n,
-       gen_random_uuid(), 'pending', $1, $1::timestamptz + interval '3 days', $1 from generate_series(1, 3000) n`,
-    [now],
-  )
-  await app.sql('analyze webhook_deliveries')
-  const leaseUntil = new Date(now.getTime() + 60_000)
-  const claim = { now, leaseUntil, limit: 50, perEndpoint: 10, except: [], failing: 5 }
-  const [statement] = await statementsOf(app, db => claimDeliveries(db, claim))
-  expect(statement && (await rowsRead(app, statement))).toBeLessThan(300)
 })

@@ -35,9 +35,18 @@ export async function updateEndpoint(
   await trx.updateTable('webhook_endpoints').set(changes).where('id', '=', id).execute()
 }
 
-export async function deleteEndpoint(trx: Tx, id: string): Promise<boolean> {
-  const { numDeletedRows } = await trx.deleteFrom('webhook_endpoints').where('id', '=', id).executeTakeFirst()
-  return numDeletedRows === 1n
+/** Its deliveries stay, and nobody takes them any more: see {@link deleteDeliveriesOf}. */
+export async function deleteEndpoint(trx: Tx, id: string): Promise<void> {
+  await trx.deleteFrom('webhook_endpoints').where('id', '=', id).execute()
+}
+
+/** Deletes at most `limit` deliveries of an endpoint. Returns how many. */
+export async function deleteDeliveriesOf(db: Db, endpointId: string, limit: number): Promise<number> {
+  const { numAffectedRows } = await sql`
+    delete from webhook_deliveries where id in (
+      select id from webhook_deliveries where endpoint_id = ${endpointId} order by id desc limit ${limit}
+    )`.execute(db)
+  return Number(numAffectedRows ?? 0)
 }
 
 /** Active endpoints that lack deliveries for events up to `head`. */
@@ -252,7 +261,8 @@ export async function listDeliveries(db: Db, filter: DeliveryFilter): Promise<De
     .where('endpoint_id', '=', filter.endpointId)
     .orderBy('id', 'desc')
     .limit(filter.limit)
-  if (filter.state) query = query.where('state', '=', filter.state)
+  // A literal: with a parameter the planner could not use the index of those that were given up.
+  if (filter.state) query = query.where('state', '=', sql.lit(filter.state))
   if (filter.before) query = query.where('id', '<', filter.before)
   return query.execute()
 }
@@ -273,17 +283,21 @@ export async function renewDelivery(
       and state = 'pending' and next_attempt_at > ${soon}`.execute(trx)
 }
 
-/** Makes all deliveries due again that were given up and whose events are still held. Returns how many. */
+/** Makes the oldest deliveries due again that were given up and whose events are still held. Returns how many. */
 export async function renewDead(
   trx: Tx,
   endpointId: string,
-  { now, giveUpAt }: { now: Date; giveUpAt: Date },
+  { now, giveUpAt, limit }: { now: Date; giveUpAt: Date; limit: number },
 ): Promise<number> {
   const { numAffectedRows } = await sql`
-    update webhook_deliveries d
+    update webhook_deliveries
     set state = 'pending', attempts = 0, next_attempt_at = ${now}, give_up_at = ${giveUpAt}, finished_at = null
-    where endpoint_id = ${endpointId} and state = 'dead'
-      and exists (select from events where events.id = d.event_id)`.execute(trx)
+    where id in (
+      select d.id from webhook_deliveries d
+      where d.endpoint_id = ${endpointId} and d.state = 'dead'
+        and exists (select from events where events.id = d.event_id)
+      order by d.id limit ${limit}
+    )`.execute(trx)
   return Number(numAffectedRows ?? 0)
 }
 

@@ -12,7 +12,7 @@ import {
   PingSchema,
   RedeliveredSchema,
 } from './schemas.ts'
-import type { Webhooks } from './service.ts'
+import { mostAtOnce, type Webhooks } from './service.ts'
 
 const tags = ['webhooks']
 const config = { access: { permission: 'webhooks:manage' } }
@@ -221,9 +221,10 @@ function deliveryRoutes(app: App, webhooks: Webhooks): void {
     schema: {
       operationId: 'redeliverDeadWebhooks',
       tags,
-      summary: 'Send again all that was given up',
+      summary: 'Send again what was given up',
       description:
-        'Each in its user’s order, as far as the events are still held. Refused where the endpoint is switched off.',
+        `Each in its user’s order, as far as the events are still held; the oldest ${mostAtOnce.toLocaleString('en')} ` +
+        'at a time, so ask again while the reply says so many. Refused where the endpoint is switched off.',
       params: EndpointId,
       response: { 202: ref(RedeliveredSchema), ...problemResponses('not_found', 'conflict') },
     },

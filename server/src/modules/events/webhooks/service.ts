@@ -2,6 +2,7 @@ import type { Store, Tx } from '../../../db/store.ts'
 import { isInNetworks, isPublicAddress } from '../../../delivery/public-address.ts'
 import type { WebhookCaller } from '../../../delivery/webhook-caller.ts'
 import { ProblemError } from '../../../http/problems.ts'
+import { enqueue } from '../../../jobs/worker.ts'
 import { addTime, type Clock } from '../../../lib/clock.ts'
 import { uuidv7 } from '../../../lib/ids.ts'
 import { webUrl } from '../../../lib/text.ts'
@@ -21,6 +22,11 @@ export type WebhooksDeps = {
   allowedNetworks: readonly string[]
   allowPlainText: boolean
 }
+
+/** Deliveries that one call makes due again: a second's work. */
+export const mostAtOnce = 20_000
+
+export const deleteDeliveriesJob = { name: 'webhooks.delete_deliveries' }
 
 export type DeliveryQuery = {
   state?: Delivery['state'] | undefined
@@ -105,9 +111,11 @@ export function createWebhooks(deps: WebhooksDeps) {
       })
       return this.read(id)
     },
+    /** Its deliveries, of which there may be millions, go in a job. */
     remove: (origin: Origin, id: string): Promise<void> =>
       change(origin, id, 'webhook.deleted', async trx => {
         await repo.deleteEndpoint(trx, id)
+        await enqueue(trx, deleteDeliveriesJob, { endpoint_id: id })
         return { result: undefined }
       }),
     /** A new secret; for 24 hours messages are signed with the old one as well. */
@@ -160,13 +168,15 @@ export function createWebhooks(deps: WebhooksDeps) {
         return { result: undefined }
       }),
     /**
-     * Makes all deliveries due again that were given up and whose events are still held. Returns how many.
+     * Makes the oldest {@link mostAtOnce} deliveries due again that were given up and whose events are still held.
+     * Returns how many.
      * @throws ProblemError conflict where the endpoint is switched off
      */
     redeliverDead: (origin: Origin, id: string): Promise<number> =>
       change(origin, id, 'webhook.redelivered', async (trx, now, row) => {
         await callSoon(trx, now, row)
-        return { result: await repo.renewDead(trx, id, { now, giveUpAt: giveUpAt(now) }) }
+        const renewal = { now, giveUpAt: giveUpAt(now), limit: mostAtOnce }
+        return { result: await repo.renewDead(trx, id, renewal) }
       }),
   }
 }
