@@ -8,7 +8,7 @@ import { isUuid, uuidv7Floor } from '../../../lib/ids.ts'
 import { fold, phoneKey } from '../../../lib/text.ts'
 import { adminRole, defaultRole } from '../../access/index.ts'
 import { toUser } from '../record.ts'
-import { estimateUsers, type Part, selectUsers } from './repo.ts'
+import { estimateUsers, isNarrow, type Part, selectUsers } from './repo.ts'
 import type { UserList, UserListQuery, UserSort } from './schemas.ts'
 
 /**
@@ -23,6 +23,9 @@ export const searchEnd = 1000
  * @throws ProblemError validation_failed
  */
 export type ListUsers = (query: UserListQuery, now: Date) => Promise<UserList>
+
+/** Of estimates: fewer may be few, since the planner has only heard of the frequent and guesses the rest. */
+const clearlyMany = 20_000
 
 /** Estimates take the planner as long as the page takes the executor, and change with its statistics only. */
 const estimatesKept = { max: 500, ttl: seconds(10) }
@@ -44,7 +47,8 @@ export function createUserList({ db, cursorKey }: { db: Db; cursorKey: Buffer })
     const { first, given, place, counted } = placeIn(list, cursor)
     const room = query.q === undefined ? limit + 1 : searchEnd - given
     const size = Math.min(limit, room)
-    const found = await selectUsers(db, { parts: parts.slice(first), place, limit: size + 1 })
+    const mayBeFew = parts.some(isNarrow) && (counted ?? (await estimate(list.name, parts))) < clearlyMany
+    const found = await selectUsers(db, { parts: parts.slice(first), place, limit: size + 1, mayBeFew })
     // What is found beyond the room is no next page.
     const rows = size < room ? found : found.slice(0, size)
     const more = rows.length > size

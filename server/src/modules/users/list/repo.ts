@@ -17,6 +17,8 @@ export type UserSelection = {
   /** The last row before, of the first of `parts`: its key, and its id for where the key is not unique. */
   place?: readonly [string, string] | undefined
   limit: number
+  /** That a condition leaves few users is worth a look, before the list is read in its order. */
+  mayBeFew: boolean
 }
 
 export type UserFilter = {
@@ -57,10 +59,10 @@ const needsId: ReadonlySet<OrderKey> = new Set(['full_name', 'last_login_at'])
  * A page of users with what `findUser` gives of each. The page is chosen first, by index, then completed. A part is
  * read for as many rows as the parts before it left over: one that is not needed costs nothing.
  */
-export function usersQuery({ parts, place, limit }: UserSelection): RawBuilder<ListedRow> {
+export function usersQuery({ parts, place, limit, mayBeFew }: UserSelection): RawBuilder<ListedRow> {
   const names = parts.map((_, n) => sql.ref(`part${n}`))
   // The parts of a list differ in what their order is about only.
-  const sets = parts[0] ? narrowSets(parts[0]) : []
+  const sets = mayBeFew && parts[0] ? narrowSets(parts[0]) : []
   const chosen = parts.map((part, n) => {
     const page = partQuery(part, n, { place: n === 0 ? place : undefined, limit, sets })
     if (n === 0) return sql`part0 as (${page})`
@@ -116,7 +118,6 @@ function partQuery(
 /**
  * Ids of the users that one condition of a filter leaves, read by an index alone. Where they are few, the list is made
  * of them and sorted: in the order of its index it would be read to the end, a million rows for three administrators.
- * What the planner thinks of how many there are decides nothing, since it only guesses.
  */
 type NarrowSet = { name: RawBuilder<unknown>; ids: RawBuilder<unknown>; isChosen: RawBuilder<unknown> }
 
@@ -129,6 +130,9 @@ const few = 5000
 const fewByLastLogin = 20_000
 
 const noneChosen = sql`(select n from narrow) is null`
+
+/** Whether a list has a condition that may leave few. */
+export const isNarrow = (part: Part): boolean => narrowSets(part).length > 0
 
 /** The first is tried first. None where an index has the users of the filter in the order of the list. */
 function narrowSets({ filter, key }: Part): NarrowSet[] {
@@ -162,16 +166,14 @@ function narrowConditions(
   return conditions.filter(condition => condition !== false)
 }
 
-/** The sets, each as far as shows whether it is small, and the first that is. */
+/** The first set that is small, and the sets, of which only that one is read whole. */
 function choiceOf(sets: readonly NarrowSet[], key: OrderKey): RawBuilder<unknown>[] {
   if (sets.length === 0) return []
   const most = sql.lit(key === 'last_login_at' ? fewByLastLogin : few)
-  const cases = sets.map(
-    ({ name }, n) => sql`when (select count(*) from ${name}) <= ${most} then ${sql.lit(n)}`,
-  )
+  const cases = sets.map(({ ids }, n) => sql`when not exists (${ids} offset ${most}) then ${sql.lit(n)}`)
   return [
-    ...sets.map(({ name, ids }) => sql`${name} as materialized (${ids} limit ${most} + 1)`),
     sql`narrow as materialized (select case ${sql.join(cases, sql` `)} end as n)`,
+    ...sets.map(({ name, ids }) => sql`${name} as materialized (${ids})`),
   ]
 }
 
