@@ -3,19 +3,21 @@ import { randomFillSync } from 'node:crypto'
 const pool = Buffer.alloc(10 * 256)
 let used = pool.length
 let lastMs = 0
-let counter = 0
+/** Milliseconds and counter as one number, of which the counter is the lowest 12 bits. */
+let lastCount = 0
 
 /**
  * A UUIDv7 (RFC 9562, section 5.7): 48 bits of Unix milliseconds, then a 12-bit counter that keeps ids made
- * in one millisecond in order, then 62 random bits. Ordered ids keep inserts at the end of every index.
+ * in one millisecond in order, then 62 random bits. Ordered ids keep inserts at the end of every index. A counter
+ * that runs over goes on in the next millisecond (section 6.2): after 2,048 ids or more of one moment.
  */
 export function uuidv7(at: Date): string {
   const ms = at.getTime()
-  counter = ms === lastMs ? (counter + 1) & 0xfff : randomBytesFromPool(2).readUInt16BE() & 0x7ff
+  lastCount = ms === lastMs ? lastCount + 1 : ms * 4096 + (randomBytesFromPool(2).readUInt16BE() & 0x7ff)
   lastMs = ms
   const bytes = Buffer.allocUnsafe(16)
-  bytes.writeUIntBE(ms, 0, 6)
-  bytes.writeUInt16BE(0x7000 | counter, 6)
+  bytes.writeUIntBE(Math.floor(lastCount / 4096), 0, 6)
+  bytes.writeUInt16BE(0x7000 | (lastCount % 4096), 6)
   randomBytesFromPool(8).copy(bytes, 8)
   bytes.writeUInt8((bytes.readUInt8(8) & 0x3f) | 0x80, 8)
   return formatUuid(bytes)
