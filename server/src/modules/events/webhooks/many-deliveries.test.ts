@@ -9,8 +9,8 @@ import { deleteDeliveriesJob } from './service.ts'
 const roster = await useTestApp()
 const admin = await roster.signUpAdmin()
 
-/** An endpoint with 3,000 deliveries that came due in one moment. Of 100 one is in `state`. */
-async function endpointWithMany(state: 'pending' | 'dead'): Promise<string> {
+/** An endpoint with thousands of deliveries that came due in one moment. Of 100 one is in `state`. */
+async function endpointWithMany(state: 'pending' | 'dead', count = 3000): Promise<string> {
   const now = roster.clock.now()
   const id = uuidv7(now)
   await roster.sql(
@@ -21,7 +21,7 @@ async function endpointWithMany(state: 'pending' | 'dead'): Promise<string> {
   await roster.sql(
     `with event as (
        insert into events (id, type, data, occurred_at)
-       select gen_random_uuid(), 'user.updated', '{}', $2 from generate_series(1, 3000) returning id
+       select gen_random_uuid(), 'user.updated', '{}', $2 from generate_series(1, $5) returning id
      )
      insert into webhook_deliveries (id, endpoint_id, event_id, event_type, sequence, user_id, state, next_attempt_at,
        give_up_at, created_at, finished_at)
@@ -31,14 +31,14 @@ async function endpointWithMany(state: 'pending' | 'dead'): Promise<string> {
        select id, n, case when $4 = 'pending' or n % 100 = 0 then $4 else 'delivered' end as state
        from (select id, row_number() over () as n from event) numbered
      ) e`,
-    [id, now, addTime(now, days(3)), state],
+    [id, now, addTime(now, days(3)), state, count],
   )
   await roster.sql('analyze webhook_deliveries, events')
   return id
 }
 
 test('of many that come due at once, those that are taken are read and no others', async () => {
-  await endpointWithMany('pending')
+  await endpointWithMany('pending', 20_000)
   const now = roster.clock.now()
   const leaseUntil = addTime(now, minutes(1))
   const claim = { now, leaseUntil, limit: 50, perEndpoint: 10, except: [], failing: 5 }

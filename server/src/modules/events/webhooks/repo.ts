@@ -124,7 +124,7 @@ export type Claim = {
  * oldest pending delivery of an endpoint can be taken: the order of their events is kept across retries.
  *
  * An endpoint that is failing gives one, and is paused for the time of its attempt, so that no process takes
- * another beside it.
+ * another beside it. How many the others give is a literal: the planner has to know that it is few of thousands.
  */
 export async function claimDeliveries(db: Db, claim: Claim): Promise<ClaimedDelivery[]> {
   const isOpen = sql`e.is_active and (e.paused_until is null or e.paused_until <= ${claim.now})`
@@ -138,16 +138,19 @@ export async function claimDeliveries(db: Db, claim: Claim): Promise<ClaimedDeli
       for update skip locked
     ), due as (
       select d.id from webhook_endpoints e cross join lateral (
-        select d.id from webhook_deliveries d
-        where d.endpoint_id = e.id and d.state = 'pending' and d.next_attempt_at <= ${claim.now}
-          and not exists (
-            select from webhook_deliveries earlier
-            where earlier.endpoint_id = d.endpoint_id and earlier.user_id = d.user_id
-              and earlier.state = 'pending' and earlier.sequence < d.sequence
-          )
-        order by d.next_attempt_at
+        select d.id from (
+          select d.id from webhook_deliveries d
+          where d.endpoint_id = e.id and d.state = 'pending' and d.next_attempt_at <= ${claim.now}
+            and not exists (
+              select from webhook_deliveries earlier
+              where earlier.endpoint_id = d.endpoint_id and earlier.user_id = d.user_id
+                and earlier.state = 'pending' and earlier.sequence < d.sequence
+            )
+          order by d.next_attempt_at
+          limit ${sql.lit(claim.perEndpoint)}
+          for update of d skip locked
+        ) d
         limit case when e.failures >= ${claim.failing} then 1 else ${claim.perEndpoint} end
-        for update of d skip locked
       ) d
       where ${isOpen} and e.id <> all(${claim.except}::uuid[])
         and (e.failures < ${claim.failing} or e.id in (select id from failing))
