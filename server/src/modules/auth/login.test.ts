@@ -1,8 +1,10 @@
 import { randomInt } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { sql } from 'kysely'
 import { describe, expect, test } from 'vitest'
 import { deactivate } from '../../testing/deactivate.ts'
 import { type Reply, useTestApp } from '../../testing/harness.ts'
+import { lockUser } from '../users/index.ts'
 
 const roster = await useTestApp()
 const password = 'SecurePass123'
@@ -254,6 +256,20 @@ describe('a login at the same moment as', () => {
       expect(rows).toEqual([{ outcome: 'failure' }])
     },
   )
+
+  test('a password change waits for it, and holds nothing that the change needs', async () => {
+    const user = await roster.signUp()
+    const [attempt] = await roster.services.store.transact(async trx => {
+      await lockUser(trx, user.id)
+      const attempt = login({ email: user.email })
+      await waitForLock()
+      // Where the login had locked the password before the user, the two would wait for each other.
+      await sql`set local lock_timeout = '500ms'`.execute(trx)
+      await sql`update user_credentials set password_version = 2 where user_id = ${user.id}`.execute(trx)
+      return [attempt] as const
+    })
+    expect((await attempt).status).toBe(401)
+  })
 
   async function waitForLock(): Promise<void> {
     for (let n = 0; n < 500; n += 1) {

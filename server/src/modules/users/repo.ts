@@ -189,12 +189,19 @@ export type SignInState = {
   password_version: number | null
 }
 
-/** The same for a sign-in that may prove other things than a password. */
+/**
+ * The same for a sign-in that may prove other things than a password. The user is locked before their password, as
+ * every change does it: in the other order the two would wait for each other.
+ */
 export async function holdPerson(trx: Tx, userId: string): Promise<SignInState | undefined> {
   const { rows } = await sql<SignInState>`
-    select u.is_active, u.email_verified_at is not null as email_verified, u.mfa_enabled,
-      (select c.password_version from user_credentials c where c.user_id = u.id for share) as password_version
-    from users u where u.id = ${userId} for share of u`.execute(trx)
+    with held as materialized (
+      select id, is_active, email_verified_at is not null as email_verified, mfa_enabled
+      from users where id = ${userId} for share
+    )
+    select is_active, email_verified, mfa_enabled,
+      (select c.password_version from user_credentials c where c.user_id = held.id for share) as password_version
+    from held`.execute(trx)
   return rows[0]
 }
 
