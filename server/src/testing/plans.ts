@@ -1,4 +1,4 @@
-import { type CompiledQuery, Kysely, PostgresDialect } from 'kysely'
+import { CompiledQuery, Kysely, PostgresDialect, sql } from 'kysely'
 import type { Db } from '../db/store.ts'
 import type { Database } from '../db/tables.ts'
 import type { TestApp } from './harness.ts'
@@ -16,15 +16,19 @@ export async function statementsOf(roster: TestApp, run: (db: Db) => Promise<unk
   return sent
 }
 
-/** How PostgreSQL would execute a statement, as text. */
-export async function planOf(roster: TestApp, { sql, parameters }: Statement): Promise<string> {
-  const rows = await roster.sql(`explain (costs off) ${sql}`, [...parameters])
+/** How PostgreSQL would execute a statement, as text, with the costs of the embedded server. */
+export async function planOf(roster: TestApp, { sql: text, parameters }: Statement): Promise<string> {
+  const { rows } = await roster.resources.store.transact(async trx => {
+    await sql`set local random_page_cost = 1.1`.execute(trx)
+    const explain = CompiledQuery.raw(`explain (costs off) ${text}`, [...parameters])
+    return trx.executeQuery<{ 'QUERY PLAN': string }>(explain)
+  })
   return rows.map(row => row['QUERY PLAN']).join('\n')
 }
 
 /** Executes a statement. @returns how many rows of tables it read for its result */
-export async function rowsRead(roster: TestApp, { sql, parameters }: Statement): Promise<number> {
-  const [row] = await roster.sql(`explain (analyze, format json) ${sql}`, [...parameters])
+export async function rowsRead(roster: TestApp, { sql: text, parameters }: Statement): Promise<number> {
+  const [row] = await roster.sql(`explain (analyze, format json) ${text}`, [...parameters])
   return countRows(row['QUERY PLAN'][0].Plan)
 }
 
