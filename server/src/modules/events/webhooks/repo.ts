@@ -150,7 +150,7 @@ export async function claimDeliveries(db: Db, claim: Claim): Promise<ClaimedDeli
           limit ${sql.lit(claim.perEndpoint)}
           for update of d skip locked
         ) d
-        limit case when e.failures >= ${claim.failing} then 1 else ${claim.perEndpoint} end
+        limit case when e.failures >= ${claim.failing} then 1 end
       ) d
       where ${isOpen} and e.id <> all(${claim.except}::uuid[])
         and (e.failures < ${claim.failing} or e.id in (select id from failing))

@@ -70,7 +70,7 @@ export function usersQuery({ parts, place, limit, mayBeFew }: UserSelection): Ra
     return sql`${names[n]} as (select * from (${page}) p limit ${sql.join([sql.lit(limit), ...taken], sql` - `)})`
   })
   return sql<ListedRow>`
-    with ${sql.join([...choiceOf(sets, parts[0]?.key ?? 'id'), ...chosen])}
+    with ${sql.join([...choiceOf(sets), ...chosen])}
     select u.*, a.last_login_at, a.last_activity_at, c.password_changed_at,
       array(select role_name from user_roles r where r.user_id = u.id) as granted_roles
     from (${sql.join(
@@ -107,19 +107,15 @@ function partQuery(
   }
   const inOrder = read(sourceOf(filter, key), sets.length > 0 ? [noneChosen] : [])
   const ofSets = sets.map(set => read(sourceOfSet(set, key), [set.isChosen]))
-  return sets.length === 0
-    ? inOrder
-    : sql.join(
-        [inOrder, ...ofSets].map(query => sql`(${query})`),
-        sql` union all `,
-      )
+  const either = [inOrder, ...ofSets].map(query => sql`(${query})`)
+  return sql.join(either, sql` union all `)
 }
 
 /**
  * Ids of the users that one condition of a filter leaves, read by an index alone. Where they are few, the list is made
  * of them and sorted: in the order of its index it would be read to the end, a million rows for three administrators.
  */
-type NarrowSet = { name: RawBuilder<unknown>; ids: RawBuilder<unknown>; isChosen: RawBuilder<unknown> }
+type NarrowSet = Record<'name' | 'ids' | 'isSmall' | 'isChosen', RawBuilder<unknown>>
 
 /** So many are found one by one in the time in which an index in the list's order is expected to give a page. */
 const few = 5000
@@ -138,9 +134,11 @@ export const isNarrow = (part: Part): boolean => narrowSets(part).length > 0
 function narrowSets({ filter, key }: Part): NarrowSet[] {
   const conditions = narrowConditions(filter, key)
   if (key === 'id' && conditions.length === 1) return []
+  const most = sql.lit(key === 'last_login_at' ? fewByLastLogin : few)
   return conditions.map((ids, n) => ({
     name: sql.ref(`set${n}`),
     ids,
+    isSmall: sql`not exists (${ids} offset ${most})`,
     isChosen: sql`(select n from narrow) = ${sql.lit(n)}`,
   }))
 }
@@ -153,12 +151,12 @@ function narrowConditions(
     bound => bound !== false,
   )
   // Deleted users have an index in the order of their names.
-  const hasDeleted = key === 'username_key' || key === 'email_key'
+  const deletedAreInOrder = key === 'username_key' || key === 'email_key'
   const conditions = [
     role !== undefined &&
       role !== 'not admin' &&
       sql`select user_id as id from user_roles where role_name = ${role}`,
-    status === 'deleted' && !hasDeleted && sql`select id from users where deleted_at is not null`,
+    status === 'deleted' && !deletedAreInOrder && sql`select id from users where deleted_at is not null`,
     status === 'inactive' && sql`select id from users where not is_active`,
     bounds.length > 0 && sql`select id from users ${where(bounds)}`,
     premium === true && sql`select id from users where subscription_tier = 'premium'`,
@@ -167,10 +165,9 @@ function narrowConditions(
 }
 
 /** The first set that is small, and the sets, of which only that one is read whole. */
-function choiceOf(sets: readonly NarrowSet[], key: OrderKey): RawBuilder<unknown>[] {
+function choiceOf(sets: readonly NarrowSet[]): RawBuilder<unknown>[] {
   if (sets.length === 0) return []
-  const most = sql.lit(key === 'last_login_at' ? fewByLastLogin : few)
-  const cases = sets.map(({ ids }, n) => sql`when not exists (${ids} offset ${most}) then ${sql.lit(n)}`)
+  const cases = sets.map(({ isSmall }, n) => sql`when ${isSmall} then ${sql.lit(n)}`)
   return [
     sql`narrow as materialized (select case ${sql.join(cases, sql` `)} end as n)`,
     ...sets.map(({ name, ids }) => sql`${name} as materialized (${ids})`),
