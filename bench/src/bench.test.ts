@@ -14,6 +14,7 @@ test('the bench measures every figure it promises, in its small form', async () 
     'GET /auth/me : bare Fastify, 10 connections',
     'GET /auth/me : bare Fastify, 100 connections',
     'logins : raw argon2id on every core',
+    'logins of the barest kind : the same',
     'p95 of GET /auth/me at 1,000/s in a login storm',
     'refreshes',
     'registrations',

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { memoryOf } from './processes.ts'
 import {
   authenticatedReads,
+  bareLogins,
   type Comparison,
   type Effort,
   logins,
@@ -97,6 +98,8 @@ async function reportLogins(service: Service, users: readonly BenchUser[], plan:
   const found = await logins(service, users, 16, plan.logins)
   const goal = { kind: 'at least', value: 0.9 } as const
   report({ name: 'logins : raw argon2id on every core', value: found.ratio, unit: '', goal }, compare(found))
+  const bare = await bareLogins(users, 16, plan.logins)
+  report({ name: 'logins of the barest kind : the same', value: bare.ratio, unit: '' }, compare(bare))
 }
 
 async function reportLatency(service: Service, users: readonly BenchUser[], plan: Plan, report: Report) {

@@ -61,42 +61,69 @@ export async function logins(
   service: Service,
   users: readonly BenchUser[],
   clients: number,
+  effort: Effort,
+): Promise<Comparison> {
+  const server = meter(service.pid)
+  const run = (length: number) => signIns(service.port, users, clients, length)
+  const found = await againstRawHashing(effort, seconds => server.measure(seconds, () => run(seconds)))
+  const cpu = server.perRequest()
+  return { ...found, ...(cpu !== undefined && { oursCpu: cpu }) }
+}
+
+/** The same with a server that does nothing at a login but look a hash up, check it and keep one row. */
+export async function bareLogins(
+  users: readonly BenchUser[],
+  clients: number,
+  effort: Effort,
+): Promise<Comparison> {
+  const bare = await startHelper(new URL('./bare-login.ts', import.meta.url))
+  try {
+    const emails = users.map(({ email }) => email)
+    const { port } = await bare.ask<{ port: number }>({ password: users[0]?.password, emails })
+    return await againstRawHashing(effort, seconds => signIns(port, users, clients, seconds))
+  } finally {
+    await bare.end()
+  }
+}
+
+/** @param run signs in for so many seconds, and says how often in each */
+async function againstRawHashing(
   { seconds, rounds }: Effort,
+  run: (seconds: number) => Promise<number>,
 ): Promise<Comparison> {
   const file = new URL('./raw-hashing.ts', import.meta.url)
   const processes = await Promise.all(
     Array.from({ length: os.availableParallelism() }, () => startHelper(file)),
   )
-  const requests = users.map(loginRequest)
   async function raw(length: number): Promise<number> {
     const counts = await Promise.all(
       processes.map(one => one.ask<{ perSecond: number }>({ seconds: length })),
     )
     return counts.reduce((sum, { perSecond }) => sum + perSecond, 0)
   }
-  const ours = meter(service.pid)
-  let turn = 0
-  const run = (length: number) =>
-    closedLoop({
-      port: service.port,
-      clients,
-      seconds: length,
-      next: () => pick(requests, turn++),
-      expected: 200,
-    })
   try {
     await raw(seconds / 4)
     await run(seconds / 2)
-    const result = await inTurns(
+    return await inTurns(
       rounds,
-      () => ours.measure(seconds, () => run(seconds)),
+      () => run(seconds),
       () => raw(seconds),
     )
-    const cpu = ours.perRequest()
-    return { ...result, ...(cpu !== undefined && { oursCpu: cpu }) }
   } finally {
     await Promise.all(processes.map(one => one.end()))
   }
+}
+
+/** As many logins as `clients` get through. @returns logins per second */
+function signIns(
+  port: number,
+  users: readonly BenchUser[],
+  clients: number,
+  seconds: number,
+): Promise<number> {
+  const requests = users.map(loginRequest)
+  let turn = 0
+  return closedLoop({ port, clients, seconds, next: () => pick(requests, turn++), expected: 200 })
 }
 
 export type Latency = { p50: number; p95: number; p99: number; max: number; loginsPerSecond: number }
@@ -108,16 +135,8 @@ export async function readsInLoginStorm(
   options: { perSecond: number; clients: number; seconds: number },
 ): Promise<Latency> {
   const reads = users.map(readRequest)
-  const signIns = users.map(loginRequest)
-  let turn = 0
-  const storm = closedLoop({
-    port: service.port,
-    clients: options.clients,
-    // It begins before the first read and ends after the last.
-    seconds: options.seconds + 1,
-    next: () => pick(signIns, turn++),
-    expected: 200,
-  })
+  // It begins before the first read and ends after the last.
+  const storm = signIns(service.port, users, options.clients, options.seconds + 1)
   await sleep(500)
   const times = await openLoop({
     port: service.port,
