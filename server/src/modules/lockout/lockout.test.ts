@@ -1,4 +1,5 @@
 import { randomInt } from 'node:crypto'
+import pg from 'pg'
 import { describe, expect, test } from 'vitest'
 import { createPasswordHasher, type PasswordHasher } from '../../hashing/pool.ts'
 import { hours, minutes, seconds } from '../../lib/clock.ts'
@@ -262,6 +263,33 @@ describe('50 guesses at once', async () => {
     await second.stop()
     await hasher.stop()
   })
+})
+
+test('an attempt is settled account first, then address: so two never wait for each other', async () => {
+  const roster = await startTestApp()
+  const { id } = await roster.signUp()
+  const attempt = await roster.services.lockout.reserve(id, 'totp', { address: '198.51.100.7' })
+  const taken = await roster.sql(`
+    select key, substring(key for 16) = uuid_send('${id}') as "isAccount" from attempt_limits where reserved > 0`)
+  const account = taken.find(({ isAccount }) => isAccount).key
+  const address = taken.find(({ isAccount }) => !isAccount).key
+  const lock = 'select from attempt_limits where key = $1 for update nowait'
+  const another = new pg.Client({ connectionString: roster.databaseUrl })
+  await another.connect()
+  await another.query('begin')
+  await another.query(lock, [address])
+  const settled = roster.resources.store.transact(trx => attempt.failed(trx))
+  const isLocked = () => roster.sql(lock, [account]).catch(({ code }) => code)
+  await expect.poll(isLocked).toBe('55P03')
+  await another.query('commit')
+  await settled
+  const counts = 'select failures, reserved from attempt_limits where key in ($1, $2)'
+  expect(await roster.sql(counts, [account, address])).toEqual([
+    { failures: 1, reserved: 0 },
+    { failures: 1, reserved: 0 },
+  ])
+  await another.end()
+  await roster.stop()
 })
 
 describe('a client address', async () => {

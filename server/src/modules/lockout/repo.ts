@@ -51,7 +51,7 @@ export async function reserveSignIn(db: Db, ask: SignInAsk): Promise<SignInRow> 
       where ${sql.ref(`u.${ask.column}`)} = ${ask.value}
     ), subject as materialized (
       select coalesce(
-        (select uuid_send(id) || convert_to(${ask.factor}, 'UTF8') || coalesce(device_hash, '') from person),
+        (select uuid_send(id) || ${Buffer.from(ask.factor)}::bytea || coalesce(device_hash, '') from person),
         ${ask.unknownKey}::bytea
       ) as key
     ), account as (
@@ -90,23 +90,26 @@ export async function reserve(
  * attempt at a time is judged, after each delay. What a dead process took and never gave back has failed.
  */
 function take(subject: ReturnType<typeof sql>, limit: number, rules: Rules, at: Date) {
-  const { forgetAfter, seepPerSecond, staleAfter } = rules
-  const isStale = sql`(l.reserved > 0 and l.reserved_at < ${at}::timestamptz - ${staleAfter} * interval '1 second')`
-  const age = sql`extract(epoch from ${at}::timestamptz - greatest(l.failed_at, l.reserved_at))`
+  const [forgetAfter, staleAfter] = [inSeconds(rules.forgetAfter), inSeconds(rules.staleAfter)]
+  const now = sql`excluded.reserved_at`
+  const isStale = sql`(l.reserved > 0 and l.reserved_at < ${now} - ${staleAfter})`
+  const age = sql`extract(epoch from ${now} - greatest(l.failed_at, l.reserved_at))`
   const failures = sql`(case
-      when l.failed_at is null or l.failed_at < ${at}::timestamptz - ${forgetAfter} * interval '1 second' then 0
-      else greatest(l.failures - greatest(${age}, 0) * ${seepPerSecond}::float8, 0)
+      when l.failed_at is null or l.failed_at < ${now} - ${forgetAfter} then 0
+      else greatest(l.failures - greatest(${age}, 0) * ${sql.lit(rules.seepPerSecond)}::float8, 0)
     end + case when ${isStale} then l.reserved else 0 end)`
   const reserved = sql`(case when ${isStale} then 0 else l.reserved end)`
   return sql`
     insert into attempt_limits as l (key, reserved, reserved_at)
     select key, 1, ${at}::timestamptz from (${subject}) as asked
     on conflict (key) do update set
-      failures = ${failures}, reserved = ${reserved} + 1, reserved_at = ${at}::timestamptz
-    where (l.blocked_until is null or l.blocked_until <= ${at}::timestamptz)
-      and ${reserved} < greatest(${limit} - ${failures}, 1)
+      failures = ${failures}, reserved = ${reserved} + 1, reserved_at = ${now}
+    where (l.blocked_until is null or l.blocked_until <= ${now})
+      and ${reserved} < greatest(${sql.lit(limit)} - ${failures}, 1)
     returning l.key`
 }
+
+const inSeconds = (seconds: number) => sql`interval '${sql.raw(String(seconds))} seconds'`
 
 /**
  * Lets the statement's own transaction commit without a sync to disk: the address's row is not held for as long as
@@ -123,7 +126,9 @@ export async function findBlock(db: Db, keys: readonly Buffer[], at: Date): Prom
 }
 
 /** What an attempt counts under; either may be missing. */
-export type Subjects = { account?: Subject | undefined; address?: Subject | undefined }
+export type Subjects =
+  | { account: Subject; address?: Subject | undefined }
+  | { account?: undefined; address: Subject }
 
 export type Verdict = Subjects & {
   /** `abandoned`: it was never judged. */
@@ -145,31 +150,32 @@ export async function settle(db: Db, verdict: Verdict): Promise<void> {
 /** The same at the commit of `trx`, so that the address's row is held for no longer than that takes. */
 export const settleWithCommit = (trx: Tx, verdict: Verdict): void => sendWithCommit(trx, settling(verdict))
 
+/** The address's update asks for the account's, which so comes first. */
 function settling(verdict: Verdict) {
-  const { account, address, outcome, at } = verdict
-  const subjects = [account, address].filter(subject => subject !== undefined)
-  const delay = sql`least(${verdict.longestDelay}::float8,
-    ${verdict.firstDelay}::float8 * power(2, least(floor(l.failures) + 1 - held."limit", 30)))`
+  const { account, address, outcome } = verdict
+  // An address is not trusted again because somebody knew one password.
+  const ofAddress = outcome === 'succeeded' ? 'abandoned' : outcome
+  if (!account) return settlingOne(address, ofAddress, verdict)
+  const first = settlingOne(account, outcome, verdict)
+  if (!address) return first
+  return sql`
+    with account as (${first} returning key)
+    ${settlingOne(address, ofAddress, verdict)} and (select count(*) from account) >= 0`
+}
+
+function settlingOne({ key, limit }: Subject, outcome: Verdict['outcome'], verdict: Verdict) {
+  const { at, firstDelay, longestDelay } = verdict
+  const beyond = sql`least(floor(l.failures) + 1 - ${sql.lit(limit)}, 30)`
+  const delay = sql`least(${sql.lit(longestDelay)}, ${sql.lit(firstDelay)} * power(2, ${beyond}))`
   const changes = {
-    abandoned: sql`reserved = greatest(l.reserved - 1, 0)`,
-    succeeded: sql`reserved = greatest(l.reserved - 1, 0),
-      failures = case when held.place = 0 then 0 else l.failures end,
-      blocked_until = case when held.place = 0 then null else l.blocked_until end`,
-    failed: sql`reserved = greatest(l.reserved - 1, 0), failures = l.failures + 1, failed_at = ${at},
-      blocked_until = case when floor(l.failures) + 1 >= held."limit"
-        then ${at}::timestamptz + ${delay} * interval '1 second' end`,
+    abandoned: sql``,
+    succeeded: sql`, failures = 0, blocked_until = null`,
+    failed: sql`, failures = l.failures + 1, failed_at = ${at}, blocked_until =
+      case when floor(l.failures) + 1 >= ${sql.lit(limit)} then ${at}::timestamptz + ${delay} * interval '1 second' end`,
   }
   return sql`
-    with asked as (
-      select * from unnest(
-        ${subjects.map(({ key }) => key)}::bytea[], ${subjects.map(({ limit }) => limit)}::int[],
-        ${subjects.map(subject => (subject === account ? 0 : 1))}::int[]
-      ) as t (key, "limit", place)
-    ), held as materialized (
-      select l.key, asked.limit, asked.place from attempt_limits l join asked using (key)
-      order by asked.place for no key update of l
-    )
-    update attempt_limits l set ${changes[outcome]} from held where l.key = held.key`
+    update attempt_limits l set reserved = greatest(l.reserved - 1, 0)${changes[outcome]}
+    where l.key = ${key}`
 }
 
 /** Forgets what is counted under keys that begin so. */
