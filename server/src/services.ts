@@ -111,9 +111,9 @@ export type Services = AdministratorDeps &
   }
 
 export function createServices(resources: Resources): Services {
-  const { clock, log, store, news, hasher, metrics, vault, redis } = resources
+  const { config, clock, log, store, news, hasher, metrics, vault, redis } = resources
   // Every key is derived from the root, which stays when ENCRYPTION_KEY changes.
-  const config = { ...resources.config, encryptionKey: vault.root }
+  const { root } = vault
   const tokens = {
     issuer: config.publicUrl,
     audience: config.publicUrl,
@@ -124,7 +124,7 @@ export function createServices(resources: Resources): Services {
     store,
     news,
     clock,
-    encryptionKey: config.encryptionKey,
+    vault,
     algorithm: config.jwtAlgorithm,
     secret: config.jwtSecretKey,
     tokenLifetime: tokens.lifetime * 1000,
@@ -143,7 +143,7 @@ export function createServices(resources: Resources): Services {
     activity,
     mfaExemptRole: config.environment === 'development' ? adminRole : undefined,
   })
-  const delivery = createDelivery({ config, clock, log, store, metrics, wantsMail })
+  const delivery = createDelivery({ config, vault, clock, log, store, metrics, wantsMail })
   const sessions = createSessions({
     store,
     clock,
@@ -151,13 +151,13 @@ export function createServices(resources: Resources): Services {
     authenticator,
     outbound: delivery.outbound,
     tokens,
-    refreshKey: deriveKey(config.encryptionKey, 'refresh tokens'),
+    refreshKey: deriveKey(root, 'refresh tokens'),
     refreshDays: config.refreshTokenDays,
   })
   const verification = createVerification({
     store,
     clock,
-    key: deriveKey(config.encryptionKey, 'one-time codes'),
+    key: deriveKey(root, 'one-time codes'),
     quota: { hourly: config.otpHourlyLimit, daily: config.otpDailyLimit },
     publicUrl: config.publicUrl,
     count: createCodeCounter(metrics.registry),
@@ -165,7 +165,7 @@ export function createServices(resources: Resources): Services {
   const lockout = createLockout({
     store,
     clock,
-    key: deriveKey(config.encryptionKey, 'failed attempts'),
+    key: deriveKey(root, 'failed attempts'),
     addressLimit: config.environment === 'development' ? 1000 : 100,
   })
   const factors = createFactors({
@@ -176,15 +176,15 @@ export function createServices(resources: Resources): Services {
     issuer: config.brandName,
   })
   const passkeys = createPasskeys({ store, clock, ...config, rpName: config.brandName })
-  const auditKey = deriveKey(config.encryptionKey, 'audit seals')
+  const auditKey = deriveKey(root, 'audit seals')
   const headFile = path.join(config.dataDir, headFileName)
   return {
     store,
     clock,
     hasher,
     passwordPolicy: config.passwordPolicy,
-    setupKey: deriveKey(config.encryptionKey, 'set-up code'),
-    cursorKey: deriveKey(config.encryptionKey, 'cursors'),
+    setupKey: deriveKey(root, 'set-up code'),
+    cursorKey: deriveKey(root, 'cursors'),
     auditKey,
     erasers: [eraseFromAudit, eraseFromEvents, eraseMessages, eraseFromSettings],
     exporters: [
@@ -192,7 +192,7 @@ export function createServices(resources: Resources): Services {
       exportSettings,
       exportDevices,
       exportFactors,
-      createActivityExporter(deriveKey(config.encryptionKey, 'cursors')),
+      createActivityExporter(deriveKey(root, 'cursors')),
       exportMessages,
       exportEvents,
     ],
@@ -206,11 +206,11 @@ export function createServices(resources: Resources): Services {
     authenticator,
     sessions,
     verification,
-    registrationKey: deriveKey(config.encryptionKey, 'private registrations'),
+    registrationKey: deriveKey(root, 'private registrations'),
     countEmailChange: createEmailChangeCounter(metrics.registry),
     countUsernameChange: createUsernameCounter(metrics.registry),
     delivery,
-    events: createEvents({ config, store, clock, log, registry: metrics.registry, version }),
+    events: createEvents({ config, vault, store, clock, log, registry: metrics.registry, version }),
     outbound: delivery.outbound,
     vault,
     factors,

@@ -7,7 +7,7 @@ import { startProgram } from '@roster/server/src/testing/program.ts'
 import type pg from 'pg'
 import { administratorToken } from '../administrator.ts'
 import { benchFolder } from '../kept-folder.ts'
-import { auditCases, type Case, measure, userCases } from './cases.ts'
+import { auditCases, type Case, measure, readCursorKey, userCases } from './cases.ts'
 import { fillAudit } from './fill-audit.ts'
 import { measureRecording } from './recording.ts'
 
@@ -71,10 +71,8 @@ async function benchReading(
     })
     let passed = true
     try {
-      const cases: Case[] = [
-        ...(await userCases(pool, encryptionKey)),
-        ...(await auditCases(pool, encryptionKey)),
-      ]
+      const cursorKey = await readCursorKey(pool, encryptionKey)
+      const cases: Case[] = [...(await userCases(pool, cursorKey)), ...(await auditCases(pool, cursorKey))]
       for (const one of cases.slice(0, 3)) await measure(program.url, token, one, plan.requests)
       for (const one of cases) {
         const { p50, p95 } = await measure(program.url, token, one, plan.requests)

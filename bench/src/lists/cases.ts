@@ -1,5 +1,5 @@
 import { encodeCursor } from '@roster/server/src/lib/cursor.ts'
-import { deriveKey } from '@roster/server/src/lib/secrets.ts'
+import { deriveKey, unseal } from '@roster/server/src/lib/secrets.ts'
 import { readFilter, selection } from '@roster/server/src/modules/audit/list.ts'
 import { auditQuery } from '@roster/server/src/modules/audit/repo.ts'
 import { partsOf, searchEnd } from '@roster/server/src/modules/users/list/list-users.ts'
@@ -50,9 +50,15 @@ const userQueries: UserListQuery[] = [
   ...['a', 'anna', 'anna.12', 'anna Mü', '+431'].map(q => ({ q })),
 ]
 
-export async function userCases(pool: pg.Pool, encryptionKey: Buffer): Promise<Case[]> {
+/** What the service seals cursors with. */
+export async function readCursorKey(pool: pg.Pool, encryptionKey: Buffer): Promise<Buffer> {
+  const { rows } = await pool.query(`select key_sealed from encryption_keys where purpose = 'root'`)
+  const root = unseal(deriveKey(encryptionKey, 'encryption keys'), rows[0]?.key_sealed, 'root key')
+  return deriveKey(root, 'cursors')
+}
+
+export async function userCases(pool: pg.Pool, cursorKey: Buffer): Promise<Case[]> {
   const db = new Kysely<never>({ dialect: new PostgresDialect({ pool }) })
-  const key = deriveKey(encryptionKey, 'cursors')
   const now = new Date()
   const cases: Case[] = []
   for (const query of userQueries) {
@@ -64,7 +70,7 @@ export async function userCases(pool: pg.Pool, encryptionKey: Buffer): Promise<C
     const everybody = usersQuery({ parts, limit: most, mayBeFew: false }).compile(db)
     for (const [place, row] of await placesIn(pool, everybody, 'part, place_key, id')) {
       const position = [Number(row.part), Number(row.total), String(row.place_key), String(row.id), 0]
-      const cursor = encodeCursor(key, `users ${JSON.stringify(query)}`, position)
+      const cursor = encodeCursor(cursorKey, `users ${JSON.stringify(query)}`, position)
       cases.push({
         name: `users ${JSON.stringify(query)} ${place}`,
         path: `${base}&cursor=${cursor}`,
@@ -75,9 +81,8 @@ export async function userCases(pool: pg.Pool, encryptionKey: Buffer): Promise<C
   return cases
 }
 
-export async function auditCases(pool: pg.Pool, encryptionKey: Buffer): Promise<Case[]> {
+export async function auditCases(pool: pg.Pool, cursorKey: Buffer): Promise<Case[]> {
   const db = new Kysely<never>({ dialect: new PostgresDialect({ pool }) })
-  const key = deriveKey(encryptionKey, 'cursors')
   const { rows } = await pool.query('select actor_id from audit_log where actor_id is not null limit 1')
   const person = String(rows[0]?.actor_id)
   const queries = [
@@ -101,7 +106,7 @@ export async function auditCases(pool: pg.Pool, encryptionKey: Buffer): Promise<
     cases.push({ name: `audit ${JSON.stringify(query)} first`, path: base, byIndex })
     const everything = auditQuery(selection(filter, 2 ** 31 - 1)).compile(db)
     for (const [place, row] of await placesIn(pool, everything, 'id')) {
-      const cursor = encodeCursor(key, `audit ${JSON.stringify(filter)}`, [String(row.id)])
+      const cursor = encodeCursor(cursorKey, `audit ${JSON.stringify(filter)}`, [String(row.id)])
       cases.push({
         name: `audit ${JSON.stringify(query)} ${place}`,
         path: `${base}&cursor=${cursor}`,

@@ -7,8 +7,8 @@ export type ContentSeal = {
   open(messageId: string, sealed: Buffer): unknown
 }
 
-export function createContentSeal(encryptionKey: Buffer): ContentSeal {
-  const key = deriveKey(encryptionKey, 'messages')
+export function createContentSeal(root: Buffer): ContentSeal {
+  const key = deriveKey(root, 'messages')
   return {
     close: (messageId, data) => seal(key, JSON.stringify(data), messageId),
     open: (messageId, sealed) => JSON.parse(unseal(key, sealed, messageId).toString()),

@@ -1,6 +1,7 @@
 import type { Logger } from 'pino'
 import type { Config } from '../config.ts'
 import type { Store } from '../db/store.ts'
+import type { Vault } from '../encryption/index.ts'
 import type { Metrics } from '../http/metrics.ts'
 import type { Clock } from '../lib/clock.ts'
 import { type Composer, createComposer } from './composer.ts'
@@ -15,6 +16,7 @@ import { createSender, type Sender } from './sender.ts'
 
 export type DeliveryDeps = {
   config: Config
+  vault: Pick<Vault, 'root'>
   clock: Clock
   log: Logger
   store: Store
@@ -26,11 +28,11 @@ export type DeliveryDeps = {
 export type Delivery = { outbound: Outbound; sender: Sender; composer: Composer; optOuts: OptOuts }
 
 export function createDelivery(
-  { config, clock, log, store, metrics, wantsMail }: DeliveryDeps,
+  { config, vault: { root }, clock, log, store, metrics, wantsMail }: DeliveryDeps,
   providers = createProviders(config),
 ): Delivery {
-  const { encryptionKey, publicUrl, emailProvider, smsProvider } = config
-  const seal = createContentSeal(encryptionKey)
+  const { publicUrl, emailProvider, smsProvider } = config
+  const seal = createContentSeal(root)
   const counts = createDeliveryMetrics(metrics.registry, () => readBacklog(store.db, clock.now()))
   const brand = {
     name: config.brandName,
@@ -47,7 +49,7 @@ export function createDelivery(
     },
   })
   const composer = createComposer({ seal, renderer, brand })
-  const optOuts = createOptOuts({ store, clock, encryptionKey })
+  const optOuts = createOptOuts({ store, clock, root })
   const sender = createSender({ store, clock, log, metrics: counts, composer, optOuts, providers })
   const outbound = createOutbound({
     clock,

@@ -10,9 +10,9 @@ export type OptOuts = {
   remove(number: string): Promise<void>
 }
 
-export function createOptOuts(deps: { store: Store; clock: Clock; encryptionKey: Buffer }): OptOuts {
+export function createOptOuts(deps: { store: Store; clock: Clock; root: Buffer }): OptOuts {
   const { store, clock } = deps
-  const key = deriveKey(deps.encryptionKey, 'sms opt-outs')
+  const key = deriveKey(deps.root, 'sms opt-outs')
   const hash = (number: string) => hmacSha256(key, number)
   return {
     has: number => repo.isOptedOut(store.db, hash(number)),

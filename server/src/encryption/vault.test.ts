@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
+import { deriveKey, unseal } from '../lib/secrets.ts'
 import { startTestApp, type TestApp, testConfig, useTestApp } from '../testing/harness.ts'
 import { beginSignIn, enrolTotp } from '../testing/second-factors.ts'
 import { openVault } from './index.ts'
@@ -57,6 +58,17 @@ test('ENCRYPTION_KEY can be replaced: second factors, sessions and signing keys 
   expect(await factors.sealAgain(id)).toBe(0)
   const [after] = await roster.sql('select secret_sealed from second_factors')
   expect(after.secret_sealed.equals(before.secret_sealed)).toBe(false)
+
+  // Whoever has the old key and reads the database from here on has nothing.
+  const old = testConfig.encryptionKey
+  expect(vault.root.equals(old)).toBe(false)
+  const sealed = await roster.sql(`
+    select key_sealed as value, purpose || ' key' as context, 'encryption keys' as "sealedFor" from encryption_keys
+    union all select private_key_sealed, kid, 'signing keys' from signing_keys`)
+  expect(sealed).toHaveLength(4)
+  for (const { value, context, sealedFor } of sealed) {
+    expect(() => unseal(deriveKey(old, sealedFor), value, context)).toThrow()
+  }
 
   // A process that has not heard of the new key asks for it.
   const code = app.code(roster.clock.now())

@@ -10,7 +10,7 @@ import * as repo from './repo.ts'
  * database as well, sealed under ENCRYPTION_KEY: what a backup gives away without it is nothing.
  */
 export type Vault = {
-  /** What every other key is derived from. The first ENCRYPTION_KEY, and the same ever after. */
+  /** What every other key is derived from: random, and the same ever after. */
   readonly root: Buffer
   /** `context` is authenticated with the value: moved to another row, it does not open. */
   seal(plain: Buffer | string, context: string): Buffer
@@ -79,7 +79,7 @@ export async function openVault({ store, news, clock, ...master }: VaultOptions)
     await store.transact(async trx => {
       await repo.lockKeys(trx)
       if ((await repo.listKeys(trx)).length > 0) return // another process was faster
-      await insert(trx, 'root', encryptionKey)
+      await insert(trx, 'root', randomBytes(32))
       await insert(trx, 'data', randomBytes(32))
     })
     await load()

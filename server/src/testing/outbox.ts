@@ -10,7 +10,7 @@ export async function sentTo(roster: TestApp, to: string): Promise<Sent[]> {
     'select id, template, recipient, content from messages where recipient = $1 order by id desc',
     [to],
   )
-  const seal = createContentSeal(roster.resources.config.encryptionKey)
+  const seal = createContentSeal(roster.resources.vault.root)
   return rows.map(row => ({
     template: row.template,
     to: row.recipient,

@@ -140,9 +140,10 @@ describe('secrets that went through every flow', async () => {
     const text = elsewhere.map(({ row }) => row).join('\n') + logged() + errors
     expect(text).not.toContain('argon2')
     for (const { password_hash } of hashes) expect(text).not.toContain(password_hash)
-    const key = testConfig.encryptionKey
-    for (const form of [key.toString('hex'), key.toString('base64')]) {
-      expect(text + (await databaseText())).not.toContain(form)
+    for (const key of [testConfig.encryptionKey, roster.resources.vault.root]) {
+      for (const form of [key.toString('hex'), key.toString('base64')]) {
+        expect(text + (await databaseText())).not.toContain(form)
+      }
     }
   })
 })

@@ -4,6 +4,7 @@ import type { ErasedPerson } from '../../db/eraser.ts'
 import type { Store, Tx } from '../../db/store.ts'
 import { connectBroker } from '../../delivery/broker.ts'
 import { createWebhookCaller } from '../../delivery/webhook-caller.ts'
+import type { Vault } from '../../encryption/index.ts'
 import type { Job } from '../../jobs/worker.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { deriveKey } from '../../lib/secrets.ts'
@@ -20,7 +21,6 @@ import { createWebhooks, type Webhooks } from './webhooks/service.ts'
 
 export type EventsConfig = {
   environment: 'development' | 'production'
-  encryptionKey: Buffer
   rabbitmqUrl: string | undefined
   eventRetentionDays: number
   webhookPrivateNetworks: readonly string[]
@@ -28,6 +28,7 @@ export type EventsConfig = {
 
 export type EventsDeps = {
   config: EventsConfig
+  vault: Pick<Vault, 'root'>
   store: Store
   clock: Clock
   log: Logger
@@ -58,7 +59,7 @@ export function createEvents(deps: EventsDeps): Events {
     allowPlainText,
     userAgent: `Roster/${deps.version}`,
   })
-  const secretsKey = deriveKey(config.encryptionKey, 'webhook secrets')
+  const secretsKey = deriveKey(deps.vault.root, 'webhook secrets')
   return {
     feed: createFeed(store),
     webhooks: createWebhooks({

@@ -10,7 +10,7 @@ import {
 import { beforeAll, describe, expect, test } from 'vitest'
 import { hours, minutes, seconds } from '../../lib/clock.ts'
 import { deriveKey, unseal } from '../../lib/secrets.ts'
-import { type SignedUp, type TestApp, testConfig, useTestApp } from '../../testing/harness.ts'
+import { type SignedUp, type TestApp, useTestApp } from '../../testing/harness.ts'
 
 type Fields = Record<string, unknown>
 
@@ -25,7 +25,7 @@ const statusOf = async (app: TestApp, token: string): Promise<number> =>
 /** The private key that an app signs with, as somebody with its ENCRYPTION_KEY would read it. */
 async function privateKeyOf(app: TestApp): Promise<KeyObject> {
   const [{ kid, private_key_sealed }] = await app.sql('select kid, private_key_sealed from signing_keys')
-  const key = deriveKey(testConfig.encryptionKey, 'signing keys')
+  const key = deriveKey(app.resources.vault.root, 'signing keys')
   return createPrivateKey(unseal(key, private_key_sealed, kid))
 }
 

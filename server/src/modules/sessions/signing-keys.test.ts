@@ -4,15 +4,12 @@ import { startTestApp, type TestApp, useTestApp } from '../../testing/harness.ts
 import { createKeyRing } from './signing-keys.ts'
 
 /** A further process's key ring on the same database. */
-const keyRing = (
-  { resources: { store, news, clock, config } }: TestApp,
-  encryptionKey = config.encryptionKey,
-) =>
+const keyRing = ({ resources: { store, news, clock, vault } }: TestApp, root = vault.root) =>
   createKeyRing({
     store,
     news,
     clock,
-    encryptionKey,
+    vault: { root },
     algorithm: 'EdDSA',
     secret: undefined,
     tokenLifetime: minutes(30),

@@ -2,6 +2,7 @@ import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject 
 import { createSigner, createVerifier } from 'fast-jwt'
 import type { News } from '../../db/news.ts'
 import type { Store } from '../../db/store.ts'
+import type { Vault } from '../../encryption/index.ts'
 import { addTime, type Clock, days, minutes } from '../../lib/clock.ts'
 import { deriveKey, seal, sha256, unseal } from '../../lib/secrets.ts'
 import { appendAudit, type Origin } from '../audit/index.ts'
@@ -56,7 +57,7 @@ export function createKeyRing(deps: {
   store: Store
   news: News
   clock: Clock
-  encryptionKey: Buffer
+  vault: Pick<Vault, 'root'>
   algorithm: SigningAlgorithm
   secret: string | undefined
   /** Milliseconds that a token lives: so long an old key verifies. */
@@ -65,7 +66,7 @@ export function createKeyRing(deps: {
   const { store, clock } = deps
   if (deps.algorithm === 'HS256') return sharedSecretRing(deps.secret ?? '')
   const { algorithm } = deps
-  const wrappingKey = deriveKey(deps.encryptionKey, 'signing keys')
+  const wrappingKey = deriveKey(deps.vault.root, 'signing keys')
   let keys: SigningKey[] = []
   let loadedAt = Number.NEGATIVE_INFINITY
   let loading: Promise<void> | undefined
