@@ -65,6 +65,8 @@ const tables = `
       from pg_index i
       where i.indrelid = c.oid and not exists (select 1 from pg_constraint k where k.conindid = i.indexrelid)
       union all
+      select 1, pg_get_statisticsobjdef(s.oid) || ';' from pg_statistic_ext s where s.stxrelid = c.oid
+      union all
       select 2, pg_get_triggerdef(t.oid) || ';' from pg_trigger t where t.tgrelid = c.oid and not t.tgisinternal
       union all
       select 3, format('comment on %s is %L;',

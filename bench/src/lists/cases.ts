@@ -2,7 +2,7 @@ import { encodeCursor } from '@roster/server/src/lib/cursor.ts'
 import { deriveKey, unseal } from '@roster/server/src/lib/secrets.ts'
 import { readFilter, selection } from '@roster/server/src/modules/audit/list.ts'
 import { auditQuery } from '@roster/server/src/modules/audit/repo.ts'
-import { partsOf, searchEnd } from '@roster/server/src/modules/users/list/list-users.ts'
+import { listName, partsOf, searchEnd } from '@roster/server/src/modules/users/list/list-users.ts'
 import { usersQuery } from '@roster/server/src/modules/users/list/repo.ts'
 import type { UserListQuery, UserSort } from '@roster/server/src/modules/users/list/schemas.ts'
 import { type CompiledQuery, Kysely, PostgresDialect } from 'kysely'
@@ -70,7 +70,7 @@ export async function userCases(pool: pg.Pool, cursorKey: Buffer): Promise<Case[
     const everybody = usersQuery({ parts, limit: most, mayBeFew: false }).compile(db)
     for (const [place, row] of await placesIn(pool, everybody, 'part, place_key, id')) {
       const position = [Number(row.part), Number(row.total), String(row.place_key), String(row.id), 0]
-      const cursor = encodeCursor(cursorKey, `users ${JSON.stringify(query)}`, position)
+      const cursor = encodeCursor(cursorKey, listName(query, parts), position)
       cases.push({
         name: `users ${JSON.stringify(query)} ${place}`,
         path: `${base}&cursor=${cursor}`,

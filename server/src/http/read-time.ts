@@ -9,6 +9,8 @@ import { ProblemError } from './problems.ts'
  */
 export function readTime(text: string, path: string): Date {
   const at = new Date(text)
+  // What is finer than a millisecond counts as the next: both “before” and “from” then mean what they say.
+  if (/\.\d{3}\d*[1-9]/.test(text)) at.setTime(at.getTime() + 1)
   if (at.getTime() >= 0 && at <= latestTime) return at
   const message = 'Must be a date and time from 1970 to 9999, such as 2026-01-31T10:00:00.000Z.'
   throw new ProblemError('validation_failed', { errors: [{ path, code: 'format', message }] })

@@ -56,6 +56,7 @@ describe('the audit log', () => {
     [`subject=${other.id.toUpperCase()}`, `subject_id = '${other.id}'`],
     ['action=role.granted', `action = 'role.granted'`],
     ['action=role.granted&action=role.revoked', `action in ('role.granted', 'role.revoked')`],
+    ['action=role.granted&action=role.granted', `action = 'role.granted'`],
     ['outcome=failure', `outcome = 'failure'`],
     [
       'after=2025-06-01T01:00:00Z&before=2025-06-01T01:30:00Z',

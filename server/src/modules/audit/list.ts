@@ -22,7 +22,7 @@ export function readFilter(query: AuditQuery): AuditFilter {
   return {
     actorId: query.actor,
     subjectId: query.subject && lowerId(query.subject),
-    actions: query.action,
+    actions: query.action && [...new Set(query.action)].sort(),
     outcome: query.outcome,
     after: timeOf(query.after, 'after'),
     before: timeOf(query.before, 'before'),

@@ -5,8 +5,8 @@ import { ProblemError } from '../../../http/problems.ts'
 import { readTime } from '../../../http/read-time.ts'
 import { seconds } from '../../../lib/clock.ts'
 import { isUuid, uuidv7Floor } from '../../../lib/ids.ts'
-import { fold, phoneKey } from '../../../lib/text.ts'
-import { adminRole, defaultRole } from '../../access/index.ts'
+import { emailKey, fold, phoneKey } from '../../../lib/text.ts'
+import { defaultRole } from '../../access/index.ts'
 import { toUser } from '../record.ts'
 import { estimateUsers, isNarrow, type Part, selectUsers } from './repo.ts'
 import type { UserList, UserListQuery, UserSort } from './schemas.ts'
@@ -41,9 +41,9 @@ export function createUserList({ db, cursorKey }: { db: Db; cursorKey: Buffer })
   }
 
   return async (query, now) => {
-    const { limit = 20, cursor, ...rest } = query
-    const parts = partsOf(rest, now)
-    const list = { key: cursorKey, name: `users ${JSON.stringify(rest)}` }
+    const { limit = 20, cursor } = query
+    const parts = partsOf(query, now)
+    const list = { key: cursorKey, name: listName(query, parts) }
     const { first, given, place, counted } = placeIn(list, cursor)
     const room = query.q === undefined ? limit + 1 : searchEnd - given
     const size = Math.min(limit, room)
@@ -52,7 +52,7 @@ export function createUserList({ db, cursorKey }: { db: Db; cursorKey: Buffer })
     // What is found beyond the room is no next page.
     const rows = size < room ? found : found.slice(0, size)
     const more = rows.length > size
-    const total = counted ?? (more ? Math.max(rows.length, await estimate(list.name, parts)) : rows.length)
+    const total = Math.max(given + rows.length, counted ?? (more ? await estimate(list.name, parts) : 0))
     const { items, next_cursor } = pageOf(list, rows, size, ({ part, place_key, id }) => [
       first + part,
       total,
@@ -62,6 +62,12 @@ export function createUserList({ db, cursorKey }: { db: Db; cursorKey: Buffer })
     ])
     return { items: items.map(row => toUser(row, now)), next_cursor, total_estimate: total }
   }
+}
+
+/** The same for the same list, however it is asked for: what is left out counts as its default. */
+export function listName({ limit, cursor, ...query }: UserListQuery, [first]: readonly Part[]): string {
+  const conditions = Object.entries({ ...query, sort: undefined }).sort(([a], [b]) => (a < b ? -1 : 1))
+  return `users ${JSON.stringify([first?.key, first?.descending, conditions])}`
 }
 
 /** Named by the table, so that the plan of each is tested. */
@@ -77,11 +83,11 @@ const orders: Record<UserSort, Pick<Part, 'key' | 'descending'>> = {
 }
 
 /** What is read for a query, one part after the other. */
-export function partsOf(query: Omit<UserListQuery, 'limit' | 'cursor'>, now: Date): Part[] {
+export function partsOf(query: UserListQuery, now: Date): Part[] {
   const { q, sort, role } = query
   const filter = {
     now,
-    role: role === defaultRole ? `not ${adminRole}` : role,
+    ...(role === defaultRole ? { noAdministrators: true } : { role }),
     status: query.status,
     premium: query.premium,
     from: idFloor(query.created_after, 'created_after'),
@@ -108,7 +114,8 @@ function searchParts(q: string, filter: Part['filter']): Part[] {
   const text = fold(q)
   const keys = [
     { key: 'username_key', text },
-    { key: 'email_key', text },
+    // Keys have domains in punycode, of which the beginning is that of whole labels alone.
+    { key: 'email_key', text: emailKey(q) ?? text },
     { key: 'full_name', text: q.normalize('NFC') },
   ] as const
   return keys.map((prefix, n) => ({

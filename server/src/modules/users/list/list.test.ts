@@ -178,6 +178,39 @@ describe('the list of users', () => {
     }
   })
 
+  test('finds an address by whole labels of a domain with other letters', async () => {
+    const { id } = await roster.signUp({ email: 'ada@müller.example' })
+    for (const q of ['ada@müller.example', 'ADA@MÜLLER.EXAMPLE', 'ada@müller.exa', 'ada@']) {
+      expect(
+        (await pages({ q })).map(user => user.id),
+        q,
+      ).toContain(id)
+    }
+  })
+
+  test('knows about how many full names begin so', async () => {
+    const [{ n }] = await roster.sql(
+      `select count(*)::int as n from users where starts_with(lower(full_name), 'anna müller')`,
+    )
+    const { total_estimate } = await list({ q: 'Anna Müller' })
+    expect(total_estimate / n).toBeGreaterThan(0.8)
+    expect(total_estimate / n).toBeLessThan(1.25)
+  })
+
+  test('means what is finer than a millisecond', async () => {
+    const { id } = await roster.signUp()
+    const at = roster.clock.now().toISOString().slice(0, -1)
+    const ids = async (query: Record<string, string>) => (await list(query)).items.map(user => user.id)
+    expect(await ids({ created_before: `${at}0005Z`, limit: '100' })).toContain(id)
+    expect(await ids({ created_before: `${at}0000Z`, limit: '100' })).not.toContain(id)
+    expect(await ids({ created_after: `${at}0005Z` })).not.toContain(id)
+    expect(await ids({ created_after: `${at}0000Z`, limit: '100' })).toContain(id)
+  })
+
+  test('of the role of a name that can be no role’s is empty', async () => {
+    expect((await list({ role: 'not admin' })).items).toEqual([])
+  })
+
   test.each([
     ['sort=password_hash', 'sort'],
     ['sort=username_key;drop table users', 'sort'],
@@ -203,6 +236,14 @@ describe('the list of users', () => {
       const query = new URLSearchParams({ ...(other as Record<string, string>), cursor: next_cursor ?? '' })
       expect((await roster.get(`/api/v1/users?${query}`, admin)).status).toBe(400)
     }
+  })
+
+  test('takes its cursor however it is asked for', async () => {
+    const first = await list({ status: 'active', premium: 'false', limit: '1' })
+    const next = { cursor: first.next_cursor ?? '', limit: '2' }
+    const again = await list({ sort: '-created_at', premium: 'false', ...next, status: 'active' })
+    const { items, total_estimate } = await list({ status: 'active', premium: 'false', ...next })
+    expect(again).toMatchObject({ items, total_estimate })
   })
 
   test('takes SQL, wildcards and quotes in q for what they are', async () => {

@@ -1,5 +1,6 @@
 import { type RawBuilder, sql } from 'kysely'
 import type { Db } from '../../../db/store.ts'
+import { adminRole } from '../../access/index.ts'
 import type { UserRow } from '../repo.ts'
 
 /** The keys that a list of users can be in order of, each with an index of its own. */
@@ -22,8 +23,10 @@ export type UserSelection = {
 }
 
 export type UserFilter = {
-  /** Holders of a role; `not admin` is everybody else. */
+  /** Holders of a role. */
   role?: string | undefined
+  /** Without those who hold `admin`. */
+  noAdministrators?: boolean | undefined
   status?: 'active' | 'inactive' | 'deleted' | undefined
   premium?: boolean | undefined
   now: Date
@@ -153,9 +156,7 @@ function narrowConditions(
   // Deleted users have an index in the order of their names.
   const deletedAreInOrder = key === 'username_key' || key === 'email_key'
   const conditions = [
-    role !== undefined &&
-      role !== 'not admin' &&
-      sql`select user_id as id from user_roles where role_name = ${role}`,
+    role !== undefined && sql`select user_id as id from user_roles where role_name = ${role}`,
     status === 'deleted' && !deletedAreInOrder && sql`select id from users where deleted_at is not null`,
     status === 'inactive' && sql`select id from users where not is_active`,
     bounds.length > 0 && sql`select id from users ${where(bounds)}`,
@@ -199,7 +200,7 @@ type Source = { from: RawBuilder<unknown>; id: RawBuilder<unknown>; byGrant?: bo
 
 function sourceOf({ role }: UserFilter, key: OrderKey): Source {
   // Of a role's holders the index on its grants is in order of their ids; every other order asks per user.
-  if (key === 'id' && role !== undefined && role !== 'not admin') {
+  if (key === 'id' && role !== undefined) {
     return { from: sql`user_roles g join users u on u.id = g.user_id`, id: sql`g.user_id`, byGrant: true }
   }
   if (key === 'last_login_at') {
@@ -221,7 +222,8 @@ function conditionsOf(filter: UserFilter, { byGrant = false }: Source): RawBuild
   const isPremium = sql`(u.subscription_tier = 'premium'
     and (u.subscription_expires_at is null or u.subscription_expires_at > ${filter.now}))`
   const conditions: (RawBuilder<unknown> | false | undefined)[] = [
-    role !== undefined && roleCondition(role, byGrant),
+    role !== undefined && (byGrant ? sql`g.role_name = ${role}` : sql`exists (${grantsOf(sql`${role}`)})`),
+    filter.noAdministrators && sql`not exists (${grantsOf(sql.lit(adminRole))})`,
     // Literals: with parameters the planner could not use the partial indexes.
     status === 'active' && sql`u.is_active`,
     status === 'inactive' && sql`not u.is_active and u.deleted_at is null`,
@@ -246,13 +248,8 @@ function lastLoginConditions({ filter, descending }: Part, hasPlace: boolean): R
   return descending ? [lower] : [upper]
 }
 
-function roleCondition(role: string, byGrant: boolean): RawBuilder<unknown> {
-  if (byGrant) return sql`g.role_name = ${role}`
-  if (role === 'not admin') {
-    return sql`not exists (select from user_roles g where g.user_id = u.id and g.role_name = 'admin')`
-  }
-  return sql`exists (select from user_roles g where g.user_id = u.id and g.role_name = ${role})`
-}
+const grantsOf = (role: RawBuilder<unknown>) =>
+  sql`select from user_roles g where g.user_id = u.id and g.role_name = ${role}`
 
 /** The highest code point ends the range: nothing that begins with the text sorts after it. */
 function prefixCondition({ key, text }: { key: PrefixKey; text: string }): RawBuilder<unknown> {

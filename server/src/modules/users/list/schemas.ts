@@ -30,7 +30,8 @@ export const UserListQuerySchema = Type.Object(
         maxLength: 254,
         description:
           'The beginning of a username, e-mail address or full name, in this order; of a phone number where it ' +
-          'begins with “+”; or an id. Gives the first 1,000 that match',
+          'begins with “+”; or an id. Of a domain with other letters than a to z whole labels count. Gives the first ' +
+          '1,000 that match',
       }),
     ),
     role: Type.Optional(
@@ -63,7 +64,9 @@ export const UserListSchema = Type.Object(
     items: Type.Array(ref(UserSchema)),
     next_cursor: NextCursor,
     total_estimate: Type.Integer({
-      description: 'Exact where all fit on one page; else what the database thinks, within some per cent',
+      description:
+        'Exact where all fit on one page. Else what the database thinks: within some per cent for one condition, ' +
+        'less exact for `premium`, for several conditions and for a search',
     }),
   },
   {
