@@ -473,7 +473,7 @@ create table user_search (
 ) with (fillfactor=90);
 CREATE INDEX user_search__keys ON public.user_search USING gin (user_search_keys(names, title, location, skills, ("position" >> 14))) WITH (fastupdate=off) WHERE is_visible;
 CREATE INDEX user_search__newest ON public.user_search USING btree ("position") WHERE is_visible;
-CREATE INDEX user_search__outdated ON public.user_search USING btree (form) WHERE (form < 1);
+CREATE INDEX user_search__outdated ON public.user_search USING btree (form) WHERE (form < 2);
 comment on column user_search."position" is 'Results come newest first: in falling order of it';
 comment on column user_search.form is 'Which version of the code folded the texts; older ones are folded again';
 comment on column user_search.names is 'Username and full name in folded form, a space before each word';

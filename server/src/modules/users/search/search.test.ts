@@ -70,6 +70,13 @@ describe('a search', () => {
     )
   })
 
+  test('takes every Σ as one letter, wherever in a word it stands', async () => {
+    await person('odysseas', 'Οδυσσέας')
+    for (const q of ['ΟΔΥΣ', 'ΟΔΥΣΣ', 'οδυσσεας', 'ΟΔΥΣΣΈΑΣ', 'οδυσσεασ']) {
+      expect(await find(`q=${encodeURIComponent(q)}`), q).toEqual(['odysseas'])
+    }
+  })
+
   test('gives the public view, and nothing else', async () => {
     const { body } = await roster.get('/api/v1/users/search?q=anna.m', { token: admin.token })
     expect(Object.keys(body.items[0]).sort()).toEqual(

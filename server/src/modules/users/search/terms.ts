@@ -7,7 +7,7 @@
  * The texts of a row are in this form. A change of it raises the number, here and, by a migration, in the index
  * user_search__outdated; a job then folds all rows again.
  */
-export const searchForm = 1
+export const searchForm = 2
 
 const special: Readonly<Record<string, string>> = {
   ß: 'ss',
@@ -17,6 +17,8 @@ const special: Readonly<Record<string, string>> = {
   æ: 'ae',
   œ: 'oe',
   ı: 'i',
+  // Lower case makes it of a Σ at a word's end: of the beginning of a word as of the whole of another.
+  ς: 'σ',
 }
 
 /** Without case, accents and compatibility forms: `Müller`, `MULLER` and `ｍｕｌｌｅｒ` are one. */
@@ -25,7 +27,7 @@ const foldText = (text: string): string =>
     .normalize('NFKD')
     .replace(/\p{M}/gu, '')
     .toLowerCase()
-    .replace(/[ßøłđæœı]/gu, letter => special[letter] ?? letter)
+    .replace(/[ßøłđæœıς]/gu, letter => special[letter] ?? letter)
 
 /** The words of a text: runs of letters and digits of any script, folded. */
 export const wordsOf = (text: string): string[] => foldText(text).match(/[\p{L}\p{N}]+/gu) ?? []
