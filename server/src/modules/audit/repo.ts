@@ -1,13 +1,13 @@
 import { type RawBuilder, type Selectable, sql } from 'kysely'
 import { type Db, sendWithCommit, type Tx } from '../../db/store.ts'
 import type { AuditLogTable, AuditPersonalTable, AuditSealsTable } from '../../db/tables.ts'
-import { nilUuid } from '../../lib/ids.ts'
+import { isUuid, nilUuid } from '../../lib/ids.ts'
 
 export type AuditRecord = Omit<Selectable<AuditLogTable>, 'details' | 'personal_digest'> & { details: string }
 
 /**
  * The row, its place in the queue for sealing and what is personal about it, in one statement that its caller
- * does not wait for.
+ * does not wait for. Nothing personal of somebody who was erased before the row is written.
  */
 export function insertAuditEntry(
   trx: Tx,
@@ -18,9 +18,11 @@ export function insertAuditEntry(
   const digest = personal
     ? digestOf(sql`${personal.salt}::bytea`, sql`${personal.ip}::inet`, sql`${personal.user_agent}::text`)
     : sql`null`
+  const person = personOf(entry)
+  const isThere = person === null ? sql`true` : sql`exists (select from users where id = ${person})`
   const kept = personal
     ? sql`, personal as (insert into audit_personal (audit_id, ip, user_agent, salt)
-        values (${id}, ${personal.ip}, ${personal.user_agent}, ${personal.salt}))`
+        select ${id}::uuid, ${personal.ip}::inet, ${personal.user_agent}, ${personal.salt}::bytea where ${isThere})`
     : sql``
   const insert = sql`
     with entry as (
@@ -33,6 +35,14 @@ export function insertAuditEntry(
     insert into audit_unsealed (audit_id) values (${id})`
   sendWithCommit(trx, insert)
 }
+
+/** Whose address and device it has: those of who acted, or of somebody who tried with a user's account. */
+const personOf = ({ actor_type, actor_id, subject_type, subject_id }: AuditRecord): string | null =>
+  actor_type !== 'anonymous'
+    ? actor_id
+    : subject_type === 'user' && isUuid(subject_id ?? '')
+      ? subject_id
+      : null
 
 /** In SQL at both ends, so that the database's own way of writing an address never matters. */
 const digestOf = (salt: RawBuilder<unknown>, ip: RawBuilder<unknown>, userAgent: RawBuilder<unknown>) =>

@@ -6,7 +6,14 @@ import { addTime, type Clock } from '../../lib/clock.ts'
 import { emailKey } from '../../lib/text.ts'
 import type { Origin } from '../audit/index.ts'
 import type { Sessions } from '../sessions/index.ts'
-import { emailUndoTime, findUserRecord, isEmailTaken, type LockedUser, setEmail } from '../users/index.ts'
+import {
+  emailUndoTime,
+  findUserRecord,
+  isEmailTaken,
+  type LockedUser,
+  lockUser,
+  setEmail,
+} from '../users/index.ts'
 import type { Verification } from '../verification/index.ts'
 import { lockActingUser } from './acting-user.ts'
 import { endAccess } from './end-access.ts'
@@ -48,11 +55,12 @@ export async function initiateEmailChange(
     throw new ProblemError('validation_failed', { errors: [{ path: `/${field}`, code: 'email', message }] })
   }
   const user = await findUserRecord(store.db, principal.userId)
-  if (!user?.is_active) throw new ProblemError('not_found')
+  if (!user?.is_active) throw new ProblemError('invalid_token')
   if (user.email_key === target) throw new ProblemError('email_unchanged')
   const isTaken = await isEmailTaken(store.db, at, user.id, target)
   if (isTaken && !deps.registrationPrivacy) throw new ProblemError('email_taken')
   await store.transact(async trx => {
+    if (!(await lockUser(trx, user.id))?.is_active) throw new ProblemError('invalid_token')
     const code = await verification.issueCode(trx, at, {
       purpose: 'EMAIL_UPDATE',
       userId: user.id,

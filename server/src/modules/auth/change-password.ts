@@ -65,7 +65,7 @@ export async function preparePasswordAfterSignIn(
 ): Promise<(trx: Tx) => Promise<void>> {
   requireRecentAuthentication(principal, deps.clock.now())
   const current = await findCredential(deps.store.db, principal.userId)
-  if (!current) throw new ProblemError('not_found')
+  if (!current) throw new ProblemError('invalid_token')
   return prepare(deps, origin, principal, current, newPassword, '/password')
 }
 

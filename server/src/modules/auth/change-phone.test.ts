@@ -83,6 +83,24 @@ describe('a change of phone number', () => {
     expect([body.phone_number, body.phone_verified]).toEqual([null, false])
   })
 
+  test('two users prove each other’s number at once', async () => {
+    for (let n = 0; n < 5; n++) {
+      const numbers = [fresh(), fresh()] as const
+      const [one, other] = [
+        await roster.signUp({ phone_number: numbers[0] }),
+        await roster.signUp({ phone_number: numbers[1] }),
+      ]
+      await initiate(one, numbers[1])
+      await initiate(other, numbers[0])
+      const codes = [await codeFor(numbers[1]), await codeFor(numbers[0])]
+      const replies = await Promise.all([
+        complete(one, numbers[1], codes[0]),
+        complete(other, numbers[0], codes[1]),
+      ])
+      expect(replies.map(({ status }) => status)).toEqual([200, 200])
+    }
+  })
+
   test('of 20 users with codes for one number, one gets it', async () => {
     const users = await Promise.all(Array.from({ length: 20 }, () => roster.signUp()))
     const number = fresh()

@@ -6,7 +6,15 @@ import type { Clock } from '../../lib/clock.ts'
 import { phoneKey } from '../../lib/text.ts'
 import type { Origin } from '../audit/index.ts'
 import type { Sessions } from '../sessions/index.ts'
-import { findOwner, findUserRecord, readFields, releaseUnprovedPhone, setPhone } from '../users/index.ts'
+import {
+  findOwner,
+  findUserRecord,
+  lockUser,
+  lockUsers,
+  readFields,
+  releaseUnprovedPhone,
+  setPhone,
+} from '../users/index.ts'
 import type { Verification } from '../verification/index.ts'
 import { lockActingUser } from './acting-user.ts'
 import { endAccess } from './end-access.ts'
@@ -36,11 +44,12 @@ export async function initiatePhoneChange(
   requireRecentAuthentication(principal, at)
   const { phone_number } = readFields({ phone_number: number })
   const user = await findUserRecord(store.db, principal.userId)
-  if (!user?.is_active) throw new ProblemError('not_found')
+  if (!user?.is_active) throw new ProblemError('invalid_token')
   if (user.phone_number === phone_number && user.phone_verified_at) throw new ProblemError('phone_unchanged')
   const owner = await findOwner(store.db, { column: 'phone_number', value: phone_number })
   if (owner?.phone_verified_at && owner.id !== user.id) throw new ProblemError('phone_taken')
   await store.transact(async trx => {
+    if (!(await lockUser(trx, user.id))?.is_active) throw new ProblemError('invalid_token')
     const code = await verification.issueCode(trx, at, {
       purpose: 'PHONE_VERIFICATION',
       userId: user.id,
@@ -71,7 +80,10 @@ export async function completePhoneChange(
   const at = deps.clock.now()
   const { userId, sessionId } = principal
   const target = phoneKey(input.phone_number)
+  const holder = target && (await findOwner(deps.store.db, { column: 'phone_number', value: target }))
   const isSet = await deps.store.transact(async trx => {
+    // Whoever loses the number may be proving ours.
+    if (holder && !holder.phone_verified_at) await lockUsers(trx, [holder.id, userId])
     const { user } = await lockActingUser(deps, trx, at, principal)
     if (target === null) return false
     const guess = { purpose: 'PHONE_VERIFICATION', userId, target, code: input.otp } as const

@@ -5,7 +5,7 @@ import type { Clock } from '../../lib/clock.ts'
 import { emailKey, phoneKey, usernameKey } from '../../lib/text.ts'
 import { appendAudit, type Origin } from '../audit/index.ts'
 import type { Attempt, Lockout } from '../lockout/index.ts'
-import { type Credential, findUserRecord, type SignInName, strengthenPasswordHash } from '../users/index.ts'
+import { type Credential, lockUser, type SignInName, strengthenPasswordHash } from '../users/index.ts'
 import { nameOf, unlessLimited } from './owner.ts'
 import { candidatePassword } from './password-policy.ts'
 import type { Login } from './schemas.ts'
@@ -108,7 +108,7 @@ async function refuseUnverified(deps: LoginDeps, origin: Origin, { id }: Credent
       subject: { type: 'user', id },
       details: { method: 'password', reason: 'email_not_verified' },
     })
-    const user = await findUserRecord(trx, id)
+    const user = await lockUser(trx, id)
     if (!user) return
     const recipient = { ...user, name: nameOf(user) }
     await unlessLimited(() => sendVerificationMail(deps, trx, at, recipient, 'owner'))

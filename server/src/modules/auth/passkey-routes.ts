@@ -53,11 +53,11 @@ function registrationRoutes(app: App, deps: PasskeyDeps): void {
       tags: ['passkeys'],
       summary: 'Begin to register a passkey',
       description: 'For `navigator.credentials.create()`. Good for 5 minutes and one answer.',
-      response: { 200: ref(PasskeyOptionsSchema), ...problemResponses('conflict', 'not_found') },
+      response: { 200: ref(PasskeyOptionsSchema), ...problemResponses('conflict') },
     },
     async handler(request) {
       const user = await findUserRecord(deps.store.db, principalOf(request).userId)
-      if (!user) throw new ProblemError('not_found')
+      if (!user) throw new ProblemError('invalid_token')
       return deps.passkeys.registrationOptions(user)
     },
   })

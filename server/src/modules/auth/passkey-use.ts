@@ -5,7 +5,8 @@ import type { Passkeys, VerifiedPasskey } from '../factors/index.ts'
 
 /**
  * Notes the use of a passkey whose signature held. A counter that went back means that there is a copy of the
- * key (WebAuthn Level 3, section 6.1.1): the use is refused, and its user and other services are told.
+ * key (WebAuthn Level 3, section 6.1.1): the use is refused, and its user and other services are told. That of a key
+ * which was removed meanwhile is refused without a word.
  */
 export async function notePasskeyUse(
   { passkeys }: { passkeys: Passkeys },
@@ -14,7 +15,8 @@ export async function notePasskeyUse(
   origin: Origin,
   used: VerifiedPasskey,
 ): Promise<boolean> {
-  if (await passkeys.recordUse(trx, at, used)) return true
+  const use = await passkeys.recordUse(trx, at, used)
+  if (use !== 'behind') return use === 'noted'
   const { userId, passkeyId } = used
   await appendAudit(trx, at, origin, {
     action: 'passkey.clone_suspected',

@@ -67,10 +67,13 @@ export async function sendRequestedVerification(
   await unlessLimited(() => sendTo(deps, user, 'anyone'))
 }
 
-const sendTo = (deps: VerifyEmailDeps, user: LockedUser, asker: Asker): Promise<void> =>
-  deps.store.transact(trx =>
-    sendVerificationMail(deps, trx, deps.clock.now(), { ...user, name: nameOf(user) }, asker),
-  )
+/** To the address that they have now: it may have changed, and been proved, since they were looked up. */
+const sendTo = (deps: VerifyEmailDeps, { id }: LockedUser, asker: Asker): Promise<void> =>
+  deps.store.transact(async trx => {
+    const user = await lockUser(trx, id)
+    if (!user?.is_active || user.email_verified_at) return
+    await sendVerificationMail(deps, trx, deps.clock.now(), { ...user, name: nameOf(user) }, asker)
+  })
 
 /** A link's token; or a code, with the address where nobody is signed in. */
 export type EmailProof = { token?: string | undefined; code?: string | undefined; email?: string | undefined }

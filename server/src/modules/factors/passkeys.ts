@@ -69,12 +69,15 @@ export type Passkeys = {
     userId?: string,
   ): Promise<VerifiedPasskey | undefined>
   /** False where the counter went back: a copy of the key is about. */
-  recordUse(trx: Tx, at: Date, used: VerifiedPasskey): Promise<boolean>
+  recordUse(trx: Tx, at: Date, used: VerifiedPasskey): Promise<repo.PasskeyUse>
   list(userId: string): Promise<PasskeyView[]>
   rename(trx: Tx, userId: string, id: string, name: string): Promise<PasskeyView | undefined>
   remove(trx: Tx, userId: string, id: string): Promise<boolean>
   cleanUp(): Promise<void>
 }
+
+/** Whoever asks was erased since the guard let them pass. */
+const userGone: ConstraintProblems = { passkey_challenges_user_id_fkey: 'invalid_token' }
 
 const taken: ConstraintProblems = { passkeys__credential_unique: 'passkey_taken' }
 const challengeLifetime = minutes(5)
@@ -98,12 +101,13 @@ export function createPasskeys(deps: {
 
   async function newChallenge(purpose: ChallengePurpose, userId?: string): Promise<Uint8Array<ArrayBuffer>> {
     const challenge = randomToken(32)
-    await repo.insertChallenge(store.db, {
+    const kept = {
       challenge_hash: sha256(challenge),
       purpose,
       user_id: userId ?? null,
       expires_at: addTime(clock.now(), challengeLifetime),
-    })
+    }
+    await orConflict(userGone, () => repo.insertChallenge(store.db, kept))
     return new Uint8Array(Buffer.from(challenge, 'base64url'))
   }
 

@@ -188,19 +188,24 @@ export async function findPasskey(db: Db, credentialId: Buffer): Promise<Passkey
   return db.selectFrom('passkeys').selectAll().where('credential_id', '=', credentialId).executeTakeFirst()
 }
 
+export type PasskeyUse = 'noted' | 'behind' | 'gone'
+
 /**
- * Notes a use, and moves the counter forward. False where it did not move: a signature with an old counter, or
- * two with the same, come from a copy of the key. Authenticators without a counter always say 0.
+ * Notes a use, and moves the counter forward. `behind` where it did not move: a signature with an old counter, or
+ * two with the same, come from a copy of the key. `gone`: it was removed meanwhile. Authenticators without a counter
+ * always say 0.
  */
 export async function recordPasskeyUse(
   trx: Tx,
   id: string,
   use: { counter: number; isSynced: boolean; at: Date },
-): Promise<boolean> {
+): Promise<PasskeyUse> {
   const { numAffectedRows } = await sql`
     update passkeys set counter = ${use.counter}, is_synced = ${use.isSynced}, last_used_at = ${use.at}
     where id = ${id} and (counter < ${use.counter} or counter = 0 and ${use.counter} = 0)`.execute(trx)
-  return numAffectedRows === 1n
+  if (numAffectedRows === 1n) return 'noted'
+  const kept = await trx.selectFrom('passkeys').select('id').where('id', '=', id).executeTakeFirst()
+  return kept ? 'behind' : 'gone'
 }
 
 export async function renamePasskey(

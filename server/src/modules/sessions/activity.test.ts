@@ -49,6 +49,21 @@ describe('activity', () => {
     expect([await lastActivity(user.id), await lastUse(user.session)]).toEqual([now, now])
   })
 
+  test('waits for nobody who is changing a session', async () => {
+    const user = await roster.signUp()
+    const other = await roster.signIn(user)
+    roster.clock.advance(seconds(10))
+    for (const { token } of [user, other]) await roster.get('/api/v1/auth/me', { token })
+    await roster.services.store.transact(async trx => {
+      await roster.services.sessions.hold(trx, roster.clock.now(), {
+        userId: user.id,
+        sessionId: user.session,
+      })
+      await roster.services.activity.flush()
+    })
+    expect(await lastUse(other.session)).toEqual(roster.clock.now())
+  })
+
   test('of several sessions is the latest for the user and each one’s own for the session', async () => {
     const user = await roster.signUp()
     const other = await roster.signIn(user)

@@ -227,14 +227,17 @@ export async function listDevices(db: Db, userId: string) {
     .execute()
 }
 
-/** Moves `last_used_at` forward for many sessions at once, rows locked in one order. */
+/**
+ * Moves `last_used_at` forward for many sessions at once. One that somebody else changes at this moment is left out:
+ * its change says more, and whoever ends a user's sessions holds their own first, in no order of ids.
+ */
 export async function recordUse(db: Db, uses: readonly { sessionId: string; at: Date }[]): Promise<void> {
   await sql`
     with used as (
       select * from unnest(${uses.map(({ sessionId }) => sessionId)}::uuid[], ${uses.map(({ at }) => at)}::timestamptz[])
         as t (id, at)
     ), locked as (
-      select s.id, used.at from sessions s join used using (id) order by s.id for no key update of s
+      select s.id, used.at from sessions s join used using (id) order by s.id for no key update of s skip locked
     )
     update sessions s set last_used_at = greatest(s.last_used_at, locked.at)
     from locked where s.id = locked.id`.execute(db)

@@ -67,8 +67,11 @@ export function sessionRoutes(
     },
     async handler(request, reply) {
       const { userId, sessionId } = principalOf(request)
-      await sessions.end(originOf(request), userId, sessionId, 'logout')
       browserMode.clear(reply)
+      // Ended meanwhile: perhaps for a session in its place, which the caller has to end by itself.
+      if (!(await sessions.end(originOf(request), userId, sessionId, 'logout'))) {
+        throw new ProblemError('invalid_token')
+      }
       return reply.code(204).send()
     },
   })

@@ -39,6 +39,7 @@ export {
   holdSignInState,
   type LockedUser,
   lockUser,
+  lockUsers,
   recordActivity,
   recordLogin,
   replacePasswordHash,

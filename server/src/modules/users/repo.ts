@@ -39,6 +39,11 @@ export async function lockUser(trx: Tx, id: string): Promise<LockedUser | undefi
   return trx.selectFrom('users').selectAll().where('id', '=', id).forNoKeyUpdate().executeTakeFirst()
 }
 
+/** Locks several, whoever asks in one order: two that lock the same users don't wait for each other. */
+export async function lockUsers(trx: Tx, ids: readonly string[]): Promise<void> {
+  for (const id of [...new Set(ids)].sort()) await lockUser(trx, id)
+}
+
 /**
  * Inserts a user and their credential.
  * @returns false where the username is taken; a taken e-mail address or phone number breaks its constraint

@@ -3,7 +3,7 @@ import { addTime, days, minutes } from '../../../lib/clock.ts'
 import { uuidv7 } from '../../../lib/ids.ts'
 import { useTestApp } from '../../../testing/harness.ts'
 import { rowsRead, statementsOf } from '../../../testing/plans.ts'
-import { claimDeliveries, listDeliveries, renewDead } from './repo.ts'
+import { claimDeliveries, deleteOldDeliveries, listDeliveries, renewDead } from './repo.ts'
 import { deleteDeliveriesJob } from './service.ts'
 
 const roster = await useTestApp()
@@ -100,4 +100,18 @@ test('those of an endpoint that was deleted go in a job after it, and no others'
   const job = roster.services.events.jobs.find(({ name }) => name === deleteDeliveriesJob.name)
   await job?.run(jobs[0].payload)
   expect([await count(id), await count(other)]).toEqual([0, 3000])
+})
+
+test('what is just being made due again is not cleaned up', async () => {
+  const endpointId = await endpointWithMany('dead', 500)
+  const { store } = roster.resources
+  const now = addTime(roster.clock.now(), days(8))
+  const renewal = { now, giveUpAt: addTime(now, days(3)), limit: 100 }
+  const made = await store.transact(async trx => {
+    const count = await renewDead(trx, endpointId, renewal)
+    await deleteOldDeliveries(store.db, now, 100_000)
+    return count
+  })
+  const states = 'select distinct state from webhook_deliveries where endpoint_id = $1'
+  expect([made, await roster.sql(states, [endpointId])]).toEqual([5, [{ state: 'pending' }]])
 })

@@ -320,7 +320,7 @@ export async function findDelivery(
 export async function deleteOldDeliveries(db: Db, before: Date, limit: number): Promise<number> {
   const { numAffectedRows } = await sql`
     delete from webhook_deliveries where id in (
-      select id from webhook_deliveries where finished_at < ${before} limit ${limit}
+      select id from webhook_deliveries where finished_at < ${before} limit ${limit} for update skip locked
     )`.execute(db)
   return Number(numAffectedRows ?? 0)
 }
