@@ -14,6 +14,7 @@ const child = spawn(pinnedNode, process.argv.slice(2), {
   env: { NODE_COMPILE_CACHE: path.join(root, 'node_modules/.cache/compile'), ...process.env },
 })
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) forward(signal)
+endWithNpm()
 child.on('error', error => {
   console.error(`Cannot run ${pinnedNode}: ${error.message}`)
   process.exit(1)
@@ -23,6 +24,18 @@ child.on('exit', (code, signal) => {
   process.removeAllListeners(signal)
   process.kill(process.pid, signal)
 })
+
+/** npm tells a signal to the shell between it and this process, which may end of it and tell nobody. */
+function endWithNpm() {
+  if (!process.env.npm_lifecycle_event) return
+  const shell = process.ppid
+  const watch = setInterval(() => {
+    if (process.ppid === shell) return
+    clearInterval(watch)
+    child.kill('SIGTERM')
+  }, 500)
+  watch.unref()
+}
 
 /** A terminal tells its Ctrl-C to the child itself. */
 function forward(signal) {

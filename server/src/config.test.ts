@@ -202,6 +202,9 @@ describe('values', () => {
     ['TRUSTED_PROXIES', '10.0.0.0/33', '"10.0.0.0/33"'],
     ['TRUSTED_PROXIES', 'proxy.internal', '"proxy.internal"'],
     ['TRUSTED_PROXIES', '::/0', 'every address'],
+    ['TRUSTED_PROXIES', '10.0.0.0/8,0.0.0.0/00', 'every address'],
+    ['METRICS_TOKEN', 'abcdefghijklmnop123 ', 'printable ASCII'],
+    ['METRICS_TOKEN', 'schlüsselwörter-abcdef', 'printable ASCII'],
     ['ALLOWED_ORIGINS', 'https://*.example.com', 'wildcard'],
     ['ALLOWED_ORIGINS', 'https://example.com/app', 'no origin'],
     ['ALLOWED_ORIGINS', 'null', 'no origin'],
@@ -400,6 +403,13 @@ describe('a .env file', () => {
   test('that cannot be read stops the start', () => {
     fs.mkdirSync(join(cwd, '.env'))
     expect(problem({}).line).toContain('.env')
+  })
+
+  test('may begin with a byte order mark, and is refused in UTF-16', () => {
+    fs.writeFileSync(join(cwd, '.env'), '\ufeffPORT=9001\n')
+    expect(load({}).port).toBe(9001)
+    fs.writeFileSync(join(cwd, '.env'), Buffer.from('\ufeffPORT=9001\n', 'utf16le'))
+    expect(problem({}).line).toContain('no text in UTF-8')
   })
 })
 

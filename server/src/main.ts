@@ -172,8 +172,16 @@ export async function serve(config: Config, options: { demo?: boolean } = {}): P
   const log = createLogger(config)
   if (config.workers > 1 && !isGroupMember()) return serveGroup(config, log)
   if (isFirstMember()) for (const warning of configWarnings(config)) log.warn(warning)
-  const service = await startUntilStopped(config, log)
+  const stopping = new AbortController()
+  const service = await startUntilStopped(config, log, stopping)
   if (!service || !isFirstMember()) return
+  await greet(config, service, options).catch(error => {
+    if (!stopping.signal.aborted) throw error
+  })
+}
+
+/** What is done and said once the service is ready. */
+async function greet(config: Config, service: Service, options: { demo?: boolean }): Promise<void> {
   if (options.demo) {
     const { fillWithDemo } = await import('./demo/fill.ts')
     await fillWithDemo(service.services, (line: string) => console.log(line))
@@ -182,8 +190,11 @@ export async function serve(config: Config, options: { demo?: boolean } = {}): P
 }
 
 /** @returns undefined where a signal came first: then what was opened is closed, and the process ends */
-async function startUntilStopped(config: Config, log: Logger): Promise<Service | undefined> {
-  const stopping = new AbortController()
+async function startUntilStopped(
+  config: Config,
+  log: Logger,
+  stopping: AbortController,
+): Promise<Service | undefined> {
   const starting = startService(config, log, stopping.signal)
   const ended = starting.catch(error => {
     if (!stopping.signal.aborted) throw error

@@ -169,7 +169,7 @@ describe('roster doctor', () => {
     expect(code).toBe(0)
     expect(out.split('\n').filter(line => !line.startsWith('✓'))).toEqual([''])
     expect(out).toMatch(
-      /✓ Node .*\n✓ configuration .*\n✓ .* writable.*\n✓ PostgreSQL .*\n✓ the schema .*\n✓ the clocks /,
+      /✓ Node .*\n✓ configuration .*\n✓ .* writable.*\n✓ this machine has HOST 127.0.0.1\n✓ PostgreSQL .*\n✓ the schema .*\n✓ the clocks .*\n✓ ENCRYPTION_KEY /,
     )
   })
 
@@ -184,6 +184,20 @@ describe('roster doctor', () => {
     expect(out).toMatch(/^✗ .*open can be written by other users/m)
     expect(out).toMatch(/^✗ the database can't be reached: .*ECONNREFUSED/m)
     expect(out).not.toContain('canary')
+  })
+
+  test('exits with 1 where the service could not start: an address of another machine, or another one’s key', async () => {
+    const home = fs.mkdtempSync(join(cwd, 'keyed-'))
+    const made = ['admin', 'create', '--email', 'first@example.com', '--password-stdin']
+    expect((await roster(made, { cwd: home, input: 'AdminPass123\n' })).code).toBe(0)
+    const { code, out } = await roster(['doctor'], {
+      env: { HOST: '192.0.2.1', ENCRYPTION_KEY: '7f'.repeat(32) },
+      cwd: home,
+    })
+    expect(code).toBe(1)
+    expect(out).toMatch(/^✗ the service can't listen on HOST 192\.0\.2\.1/m)
+    expect(out).toMatch(/^✗ ENCRYPTION_KEY does not open the keys/m)
+    expect((await roster(['doctor'], { cwd: home })).code).toBe(0)
   })
 
   test('goes no further than a configuration that is refused', async () => {

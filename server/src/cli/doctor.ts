@@ -1,8 +1,13 @@
+import { once } from 'node:events'
 import fs from 'node:fs'
+import net from 'node:net'
 import { join } from 'node:path'
+import { Kysely, PostgresDialect } from 'kysely'
 import type pg from 'pg'
 import { type Config, configWarnings, loadConfig } from '../config.ts'
 import { migrate } from '../db/migrate.ts'
+import type { Db } from '../db/store.ts'
+import { opensVault } from '../encryption/index.ts'
 import { exit, type Io, type Run } from './command.ts'
 import { withDatabase } from './database.ts'
 import { inWords } from './explain.ts'
@@ -32,6 +37,7 @@ export const doctor: Run = async (_input, io) => {
   const config = checkConfig(io, report)
   if (config) {
     checkDataDir(config).forEach(report)
+    report(await checkHost(config))
     await checkDatabase(config, io, report)
   }
   return healthy ? exit.ok : exit.failed
@@ -89,6 +95,7 @@ async function checkDatabase(config: Config, io: Io, report: (finding: Finding) 
       report(await checkVersion(pool))
       report(await checkMigrations(pool))
       report(await checkClock(pool))
+      report(await checkKeys(pool, config))
     })
   } catch (error) {
     report(broken(`the database can't be reached: ${inWords(error)}`))
@@ -116,6 +123,29 @@ async function checkMigrations(pool: pg.Pool): Promise<Finding> {
   } catch (error) {
     return broken(inWords(error))
   }
+}
+
+/** Any free port: the service itself may be running on its own. */
+async function checkHost({ host }: Config): Promise<Finding> {
+  const server = net.createServer()
+  try {
+    server.listen({ host, port: 0 })
+    await once(server, 'listening')
+    return fine(`this machine has HOST ${host}`)
+  } catch (error) {
+    return broken(`the service can't listen on HOST ${host}: ${inWords(error)}`)
+  } finally {
+    server.close()
+  }
+}
+
+async function checkKeys(pool: pg.Pool, config: Config): Promise<Finding> {
+  const { rows } = await pool.query(`select to_regclass('encryption_keys') is not null as exist`)
+  if (!rows[0]?.exist) return fine('there are no keys in the database yet')
+  const db: Db = new Kysely({ dialect: new PostgresDialect({ pool }) })
+  return (await opensVault(db, config))
+    ? fine('ENCRYPTION_KEY opens the keys in the database')
+    : broken('ENCRYPTION_KEY does not open the keys in the database: it is another one’s')
 }
 
 async function checkClock(pool: pg.Pool): Promise<Finding> {

@@ -44,3 +44,26 @@ test('roster keys rotate --encryption seals every second factor again, and the o
   }
   await renewed.stop()
 })
+
+test('a secret that no key opens stops no rotation, and is named', async () => {
+  const user = await roster.signUp()
+  const renewed = await startTestApp({
+    databaseUrl: roster.databaseUrl,
+    clock: roster.clock,
+    config: { encryptionKey: present },
+  })
+  await enrolTotp(renewed, user)
+  await roster.sql(`update second_factors set secret_sealed = '\\x00' where user_id = $1`, [user.id])
+  const rotated = await rotate({ ENCRYPTION_KEY: present.toString('base64') })
+  expect(rotated).toMatchObject({
+    code: 1,
+    out: expect.stringContaining('3 secrets were sealed again'),
+    err: expect.stringContaining(user.id),
+  })
+  await renewed.stop()
+})
+
+test('--encryption and --immediately are two things', async () => {
+  const { code, err } = await command(['keys', 'rotate', '--encryption', '--immediately'])
+  expect([code, err]).toEqual([2, expect.stringContaining('--immediately')])
+})

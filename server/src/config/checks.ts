@@ -52,7 +52,7 @@ export function checkOrigins(
 }
 
 export function checkProxies(networks: readonly string[] | undefined): Finding | undefined {
-  if (!networks?.some(network => network.endsWith('/0'))) return
+  if (!networks?.some(network => Number(network.split('/')[1]) === 0)) return
   return refuse('trusts every address, so that any client could choose the address it is counted under')
 }
 

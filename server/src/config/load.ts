@@ -206,7 +206,10 @@ class Reading {
 
   #readDotenv(file: string): Variables {
     try {
-      return parseEnv(fs.readFileSync(file, 'utf8'))
+      const text = fs.readFileSync(file, 'utf8').replace(/^\ufeff/, '') // some editors begin a file with it
+      if (!text.includes('\0')) return parseEnv(text)
+      this.problems.push({ name: '.env', message: `${file} is no text in UTF-8` })
+      return {}
     } catch (error) {
       const code = error instanceof Error && 'code' in error ? error.code : undefined
       if (code !== 'ENOENT') this.problems.push({ name: '.env', message: `${file} can't be read (${code})` })

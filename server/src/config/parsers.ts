@@ -61,6 +61,15 @@ export const secretText: Parser<string> = {
   },
 }
 
+/** For a header: what else than these is trimmed or read otherwise on its way. */
+export const headerText: Parser<string> = {
+  takes: 'a random text of printable ASCII characters without spaces',
+  parse(text) {
+    if (!/^[!-~]+$/.test(text)) throw new BadValue()
+    return text
+  },
+}
+
 export const path: Parser<string> = {
   takes: 'a path; a relative one starts at the working directory',
   parse(text, { cwd }) {

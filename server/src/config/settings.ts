@@ -23,6 +23,7 @@ import {
   baseUrl,
   boolean,
   databaseUrl,
+  headerText,
   host,
   integer,
   key256,
@@ -370,7 +371,7 @@ export const settings = {
   METRICS_TOKEN: optional({
     key: 'metricsToken',
     group: 'Operation',
-    ...secretText,
+    ...headerText,
     secret: 'all',
     about: 'Opens `/metrics` in production, sent as `Authorization: Bearer …`. In development it is open.',
     rule: 'At least 16 bytes, no placeholder. Without it `/metrics` stays closed.',
@@ -382,7 +383,7 @@ export const settings = {
     ...oneOf('all', 'web', 'worker'),
     default: 'all',
     about:
-      '`web` answers requests and does no background work; `worker` does background work and answers only `/health` and `/metrics`.',
+      '`web` answers requests and does no background work; `worker` does background work and answers only `/health`, `/metrics` and the documentation.',
   }),
   WORKERS: required({
     key: 'workers',

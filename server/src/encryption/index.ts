@@ -1,1 +1,1 @@
-export { openVault, type Vault } from './vault.ts'
+export { opensVault, openVault, type Vault } from './vault.ts'

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import type { News } from '../db/news.ts'
-import type { Store, Tx } from '../db/store.ts'
+import type { Db, Store, Tx } from '../db/store.ts'
 import type { Clock } from '../lib/clock.ts'
 import { deriveKey, seal, unseal } from '../lib/secrets.ts'
 import * as repo from './repo.ts'
@@ -34,15 +34,41 @@ export type VaultOptions = {
   previousEncryptionKey: Buffer | undefined
 }
 
+/** Whether these keys open those in the database, without making any. */
+export async function opensVault(
+  db: Db,
+  master: Pick<VaultOptions, 'encryptionKey' | 'previousEncryptionKey'>,
+): Promise<boolean> {
+  const rows = await repo.listKeys(db)
+  const wrapping = wrappingKeys(master)
+  return rows.every(row => unwrap(wrapping, row) !== undefined)
+}
+
+const wrappingKeys = ({
+  encryptionKey,
+  previousEncryptionKey,
+}: Pick<VaultOptions, 'encryptionKey' | 'previousEncryptionKey'>): Buffer[] =>
+  [encryptionKey, ...(previousEncryptionKey ? [previousEncryptionKey] : [])].map(key =>
+    deriveKey(key, 'encryption keys'),
+  )
+
+function unwrap(wrapping: readonly Buffer[], { purpose, key_sealed }: repo.KeyRow): Buffer | undefined {
+  for (const key of wrapping) {
+    try {
+      return unseal(key, key_sealed, `${purpose} key`)
+    } catch {
+      // the next one may open it
+    }
+  }
+  return undefined
+}
+
 const version = 2
 const headerLength = 5
 
 /** @throws where neither key opens what is in the database */
 export async function openVault({ store, news, clock, ...master }: VaultOptions): Promise<Vault> {
-  const { encryptionKey, previousEncryptionKey } = master
-  const wrapping = [encryptionKey, ...(previousEncryptionKey ? [previousEncryptionKey] : [])].map(key =>
-    deriveKey(key, 'encryption keys'),
-  )
+  const wrapping = wrappingKeys(master)
   const [present = Buffer.alloc(0)] = wrapping
   const keys = new Map<number, Buffer>()
   let newest = 0
@@ -50,14 +76,9 @@ export async function openVault({ store, news, clock, ...master }: VaultOptions)
 
   const wrap = (key: Buffer, purpose: string) => seal(present, key, `${purpose} key`)
 
-  function unwrap({ purpose, key_sealed }: repo.KeyRow): Buffer {
-    for (const key of wrapping) {
-      try {
-        return unseal(key, key_sealed, `${purpose} key`)
-      } catch {
-        // the next one may open it
-      }
-    }
+  function open(row: repo.KeyRow): Buffer {
+    const key = unwrap(wrapping, row)
+    if (key) return key
     throw new Error(
       'ENCRYPTION_KEY does not open the keys in the database: it is another one’s. ' +
         'After a change, the one before belongs into ENCRYPTION_KEY_PREVIOUS',
@@ -67,10 +88,10 @@ export async function openVault({ store, news, clock, ...master }: VaultOptions)
   async function load(): Promise<void> {
     for (const row of await repo.listKeys(store.db)) {
       if (row.purpose === 'root') {
-        root ??= unwrap(row)
+        root ??= open(row)
         continue
       }
-      if (!keys.has(row.id)) keys.set(row.id, unwrap(row))
+      if (!keys.has(row.id)) keys.set(row.id, open(row))
       newest = Math.max(newest, row.id)
     }
   }
@@ -114,7 +135,7 @@ export async function openVault({ store, news, clock, ...master }: VaultOptions)
       const id = await store.transact(async trx => {
         await repo.lockKeys(trx)
         for (const row of await repo.listKeys(trx)) {
-          await repo.updateKey(trx, row.id, wrap(unwrap(row), row.purpose))
+          await repo.updateKey(trx, row.id, wrap(open(row), row.purpose))
         }
         await store.announce(trx, { kind: 'keys' })
         return insert(trx, 'data', randomBytes(32))

@@ -38,6 +38,7 @@ function isDatabaseUnavailable(error: unknown): boolean {
   if (!(error instanceof Error)) return false
   const code = 'code' in error && typeof error.code === 'string' ? error.code : ''
   if (sqlStates.test(code) || networkCodes.has(code) || driverMessages.test(error.message)) return true
+  if (socketCodes.has(code) && 'syscall' in error && error.syscall === 'connect') return true
   return error.cause !== undefined && error.cause !== error && isDatabaseUnavailable(error.cause)
 }
 
@@ -65,6 +66,9 @@ const networkCodes = new Set([
   'EPIPE',
   'ETIMEDOUT',
 ])
+
+/** Of a Unix socket: its file is gone, or not for this user. Of other files they mean something else. */
+const socketCodes = new Set(['ENOENT', 'EACCES'])
 
 /** What pg and pg-pool throw without a code. */
 const driverMessages =

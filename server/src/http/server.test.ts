@@ -88,6 +88,7 @@ describe('errors', () => {
     ['a pool that is exhausted', { message: 'timeout exceeded when trying to connect' }],
     ['a lost connection', { message: 'Connection terminated unexpectedly' }],
     ['a query that never answers', { message: 'Query read timeout' }],
+    ['a socket that is not there', { code: 'ENOENT', syscall: 'connect' }],
     ['one of these as a cause', { cause: Object.assign(new Error('x'), { code: 'ECONNRESET' }) }],
   ])('from %s are 503 database_unavailable with Retry-After', async (_name, fields) => {
     const app = addRoutes(createTestServer(), () => Object.assign(new Error('failed at 10.0.0.5'), fields))
@@ -101,6 +102,7 @@ describe('errors', () => {
   test.each([
     ['a mistake in SQL', Object.assign(new Error('syntax'), { code: '42601' })],
     ['a broken rule', Object.assign(new Error('duplicate'), { code: '23505' })],
+    ['another file that is not there', Object.assign(new Error('x'), { code: 'ENOENT', syscall: 'open' })],
     ['nothing at all', undefined],
     ['a string', 'oops'],
     ['a status without meaning', Object.assign(new Error('x'), { statusCode: 599 })],

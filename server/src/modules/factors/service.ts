@@ -52,8 +52,8 @@ export type Factors = {
   removeAll(trx: Tx, userId: string): Promise<void>
   /** What was added since a moment, passkeys and recovery codes too. False where that is nothing. */
   removeSince(trx: Tx, userId: string, since: Date): Promise<boolean>
-  /** Seals every secret again that another key than `keyId` sealed. Returns how many. */
-  sealAgain(keyId: number): Promise<number>
+  /** Seals every secret again that another key than `keyId` sealed. Returns how many, and whose can't be opened. */
+  sealAgain(keyId: number): Promise<{ sealed: number; broken: string[] }>
 }
 
 const purposes = { sms: 'MFA_SMS', email: 'MFA_EMAIL' } as const
@@ -172,17 +172,20 @@ export function createFactors(deps: {
     async sealAgain(keyId) {
       const { db } = deps.store
       let after = nilUuid
-      let count = 0
+      let sealed = 0
+      const broken: string[] = []
       for (;;) {
         const batch = await repo.listSealed(db, after, 500)
         for (const { user_id, secret_sealed } of batch) {
           after = user_id
-          if (vault.keyIdOf(secret_sealed) === keyId) continue
-          const secret = await vault.open(secret_sealed, context(user_id))
-          await repo.replaceSeal(db, user_id, secret_sealed, vault.seal(secret, context(user_id)))
-          count += 1
+          const secret = await vault.open(secret_sealed, context(user_id)).catch(() => undefined)
+          if (secret === undefined) broken.push(user_id)
+          else if (vault.keyIdOf(secret_sealed) !== keyId) {
+            await repo.replaceSeal(db, user_id, secret_sealed, vault.seal(secret, context(user_id)))
+            sealed += 1
+          }
         }
-        if (batch.length === 0) return count
+        if (batch.length === 0) return { sealed, broken }
       }
     },
   }
