@@ -68,7 +68,7 @@ export type Passkeys = {
     response: AuthenticationResponseJSON,
     userId?: string,
   ): Promise<VerifiedPasskey | undefined>
-  /** False where the counter went back: a copy of the key is about. */
+  /** `behind` where the counter went back: a copy of the key is about. */
   recordUse(trx: Tx, at: Date, used: VerifiedPasskey): Promise<repo.PasskeyUse>
   list(userId: string): Promise<PasskeyView[]>
   rename(trx: Tx, userId: string, id: string, name: string): Promise<PasskeyView | undefined>
