@@ -205,6 +205,7 @@ describe('values', () => {
     ['TRUSTED_PROXIES', '10.0.0.0/8,0.0.0.0/00', 'every address'],
     ['METRICS_TOKEN', 'abcdefghijklmnop123 ', 'printable ASCII'],
     ['METRICS_TOKEN', 'schlüsselwörter-abcdef', 'printable ASCII'],
+    ['MAIL_TEMPLATES_DIR', '/nonexistent/templates', 'is no folder'],
     ['ALLOWED_ORIGINS', 'https://*.example.com', 'wildcard'],
     ['ALLOWED_ORIGINS', 'https://example.com/app', 'no origin'],
     ['ALLOWED_ORIGINS', 'null', 'no origin'],

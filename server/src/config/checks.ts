@@ -1,3 +1,4 @@
+import fs from 'node:fs'
 import { isIPv4 } from 'node:net'
 import type { RateLimits } from './parsers.ts'
 import { type Finding, refuse, type SettingContext, warn } from './setting.ts'
@@ -54,6 +55,12 @@ export function checkOrigins(
 export function checkProxies(networks: readonly string[] | undefined): Finding | undefined {
   if (!networks?.some(network => Number(network.split('/')[1]) === 0)) return
   return refuse('trusts every address, so that any client could choose the address it is counted under')
+}
+
+/** Of what is read later, at the first mail say. */
+export function checkFolder(folder: string | undefined): Finding | undefined {
+  const isThere = folder === undefined || fs.statSync(folder, { throwIfNoEntry: false })?.isDirectory()
+  return isThere ? undefined : refuse('is no folder')
 }
 
 export function checkDatabaseUrl(

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import {
   checkDatabaseUrl,
   checkEncryptionKey,
+  checkFolder,
   checkHost,
   checkJwtSecret,
   checkMetricsToken,
@@ -325,6 +326,7 @@ export const settings = {
     group: 'Mail and SMS',
     ...path,
     about: 'Folder of your own mail templates; what is not there is built in. See `docs/mail.md`.',
+    check: checkFolder,
   }),
   SMS_PROVIDER: required({
     key: 'smsProvider',
