@@ -1,3 +1,4 @@
+import { searchForm } from '@roster/server/src/modules/users/search/terms.ts'
 import pg from 'pg'
 
 /*
@@ -59,7 +60,7 @@ async function insertBatch(client: pg.ClientBase, from: number, to: number): Pro
      ), search_made as (
        insert into user_search (user_id, is_visible, names, title, location, skills, form)
        select id, true, ' ' || lower(first) || ' ' || lower(last || n) || ' ' || lower(last),
-         ' ' || lower(title), ' ' || lower(city) || ' europe', skills, 1
+         ' ' || lower(title), ' ' || lower(city) || ' europe', skills, ${searchForm}
        from numbered order by n
      )
      insert into user_settings (user_id, scope, value_by_key, version, updated_at)
