@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { expect, test } from 'vitest'
 import { type SignedUp, startTestApp, testConfig, useTestApp } from '../testing/harness.ts'
 import { roster as command } from '../testing/roster.ts'
-import { beginSignIn, enrolTotp } from '../testing/second-factors.ts'
+import { type Authenticator, beginSignIn, enrolTotp } from '../testing/second-factors.ts'
 
 const roster = await useTestApp()
 const [old, present] = [testConfig.encryptionKey, randomBytes(32)]
@@ -15,7 +15,7 @@ const rotate = (env: Record<string, string>) =>
   })
 
 test('roster keys rotate --encryption seals every second factor again, and the old ENCRYPTION_KEY is needed no more', async () => {
-  const people: (SignedUp & { app: Awaited<ReturnType<typeof enrolTotp>> })[] = []
+  const people: (SignedUp & { app: Authenticator })[] = []
   // One after the other: each moves the clock on.
   for (let n = 0; n < 3; n++) {
     const user = await roster.signUp()

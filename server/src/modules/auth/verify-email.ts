@@ -67,11 +67,11 @@ export async function sendRequestedVerification(
   await unlessLimited(() => sendTo(deps, user, 'anyone'))
 }
 
-/** To the address that they have now: it may have changed, and been proved, since they were looked up. */
-const sendTo = (deps: VerifyEmailDeps, { id }: LockedUser, asker: Asker): Promise<void> =>
+/** Nothing where the address was changed or proved since they were looked up: another one nobody asked about. */
+const sendTo = (deps: VerifyEmailDeps, { id, email_key }: LockedUser, asker: Asker): Promise<void> =>
   deps.store.transact(async trx => {
     const user = await lockUser(trx, id)
-    if (!user?.is_active || user.email_verified_at) return
+    if (!user?.is_active || user.email_verified_at || user.email_key !== email_key) return
     await sendVerificationMail(deps, trx, deps.clock.now(), { ...user, name: nameOf(user) }, asker)
   })
 
