@@ -16,6 +16,8 @@ test('every documented route has an entry in the matrix, and every entry a route
   expect(operations.map(([route]) => route).sort()).toEqual(Object.keys(authorisationMatrix).sort())
 })
 
+const withoutToken = ['optional', 'session']
+
 test('what the documentation says of each route is what the matrix says', () => {
   for (const [route, { security = [], description = '' }] of operations) {
     const [, permission] = /Needs the permission `(.*?)`/.exec(description) ?? []
@@ -23,9 +25,9 @@ test('what the documentation says of each route is what the matrix says', () => 
     const isOptional = security.some(one => Object.keys(one).length === 0)
     const expected = Object.hasOwn(permissions, entry)
       ? { permission: entry, security: 1 }
-      : { permission: undefined, security: entry === 'public' ? 0 : entry === 'optional' ? 2 : 1 }
+      : { permission: undefined, security: entry === 'public' ? 0 : withoutToken.includes(entry) ? 2 : 1 }
     expect({ permission, security: security.length }, route).toEqual(expected)
-    expect(isOptional, route).toBe(entry === 'optional')
+    expect(isOptional, route).toBe(withoutToken.includes(entry))
   }
 })
 
@@ -118,7 +120,7 @@ const isReading = (route: string) => route.startsWith('GET ')
 function isAllowed(entry: string, { may, isPremium, id }: Actor, userId: string): boolean {
   if (entry === 'premium') return isPremium || may.has('users:read') || id === userId
   if (entry === 'admin') return id === root.id
-  return entry === 'self' || may.has(entry)
+  return ['self', 'session'].includes(entry) || may.has(entry)
 }
 
 describe('role × route × own or other’s object', () => {
@@ -142,7 +144,7 @@ describe('role × route × own or other’s object', () => {
       ({ name }) =>
         !name.startsWith('with ') || name.endsWith(entry.replace(':', '-')) || name.includes('users-read'),
     )
-    for (const one of entry === 'self' && !isReading(route) ? [other] : relevant) {
+    for (const one of ['self', 'session'].includes(entry) && !isReading(route) ? [other] : relevant) {
       const who =
         'name' in one ? (one as Actor) : { ...one, name: 'a user', may: new Set<string>(), isPremium: false }
       for (const subject of [who, other]) {

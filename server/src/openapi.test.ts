@@ -75,12 +75,13 @@ test('every example is one', () => {
   }
 })
 
-test('the routes that answer with tokens take the header of browser mode', () => {
+test('the routes that give or end tokens take the header of browser mode', () => {
   const taking = operations.filter(({ parameters: its = [] }) =>
     its.some(({ name }) => name === 'X-Roster-Client'),
   )
   expect(named(taking).sort()).toEqual([
     'POST /api/v1/auth/login',
+    'POST /api/v1/auth/logout',
     'POST /api/v1/auth/mfa/verify',
     'POST /api/v1/auth/passkeys/login/verify',
     'POST /api/v1/auth/refresh',

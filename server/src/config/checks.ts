@@ -1,5 +1,5 @@
 import fs from 'node:fs'
-import { isIPv4 } from 'node:net'
+import { isLoopback } from '../lib/loopback.ts'
 import type { RateLimits } from './parsers.ts'
 import { type Finding, refuse, type SettingContext, warn } from './setting.ts'
 
@@ -145,11 +145,4 @@ function weaknessOf(secret: string, bytes: number): { message: string; placehold
     return { message: 'repeats a few characters, so it can be guessed', placeholder: false }
   }
   return undefined
-}
-
-/** Whether a host, as it stands in a URL, is this machine itself (RFC 6761, section 6.3; RFC 1122; RFC 4291). */
-export function isLoopback(host: string): boolean {
-  const name = host.replace(/^\[|\]$/g, '').toLowerCase()
-  if (name === 'localhost' || name.endsWith('.localhost') || name === '::1') return true
-  return isIPv4(name) && name.startsWith('127.')
 }

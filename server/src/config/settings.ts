@@ -90,7 +90,8 @@ export const settings = {
     group: 'Service',
     ...origins,
     default: { development: '*', production: 'none' },
-    about: 'Web origins whose pages may call the API from a browser (CORS).',
+    about:
+      'Web origins whose pages may call the API from a browser (CORS). In development any origin may; those that are listed, and pages of this machine, also in browser mode.',
     rule: 'No wildcard.',
     check: checkOrigins,
   }),

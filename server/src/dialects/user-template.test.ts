@@ -152,7 +152,13 @@ test('CORS lets in any origin in development, and the listed ones in production'
   const ask = (app: typeof roster, origin: string) => app.get('/v1/api/users/', { headers: { origin } })
   const open = await ask(roster, 'http://localhost:3000')
   expect(open.headers['access-control-allow-origin']).toMatch(/^(\*|http:\/\/localhost:3000)$/)
-  const strict = await startTestApp({ config: { allowedOrigins: ['https://example.com'] } })
+  const listed = await startTestApp({ config: { allowedOrigins: ['https://example.com'] } })
+  for (const origin of ['http://localhost:3000', 'https://example.com', 'https://other.example'])
+    expect((await ask(listed, origin)).headers['access-control-allow-origin']).toBe(origin)
+  await listed.stop()
+  const strict = await startTestApp({
+    config: { environment: 'production', allowedOrigins: ['https://example.com'] },
+  })
   expect((await ask(strict, 'https://example.com')).headers['access-control-allow-origin']).toBe(
     'https://example.com',
   )

@@ -45,6 +45,7 @@ function guardFor(
   clock: Clock,
 ): onRequestHookHandler {
   const optional = typeof access === 'object' && 'optional' in access
+  const forgiving = optional && access.invalidToken === 'ignored'
   const permission = typeof access === 'object' && 'permission' in access ? access.permission : undefined
 
   function admit(request: FastifyRequest, principal: Principal): ProblemError | undefined {
@@ -65,14 +66,18 @@ function guardFor(
     }
     const token = bearerToken(authorization)
     if (token === undefined) {
-      done(new ProblemError('unauthorized'))
+      done(forgiving ? undefined : new ProblemError('unauthorized'))
       return
     }
+    const refuse = (error: Error) => done(forgiving && isInvalidToken(error) ? undefined : error)
     const principal = authenticate(token)
-    if (principal instanceof Promise) principal.then(found => done(admit(request, found)), done)
+    if (principal instanceof Promise) principal.then(found => done(admit(request, found)), refuse)
     else done(admit(request, principal))
   }
 }
+
+const isInvalidToken = (error: Error): boolean =>
+  error instanceof ProblemError && error.code === 'invalid_token'
 
 /** The token of `Authorization: Bearer …` (RFC 6750, section 2.1); the scheme's case does not matter. */
 const bearerToken = (header: string): string | undefined =>

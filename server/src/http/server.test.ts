@@ -183,6 +183,19 @@ describe('cross-origin access', () => {
     })
   })
 
+  test.each(['http://localhost:3000', 'http://127.0.0.1:5173', 'https://app.example', 'http://[::1]:8080'])(
+    'in development is for %s too, whatever origins are listed',
+    async from => {
+      const app = addRoutes(createTestServer({ config: { allowedOrigins: ['https://example.com'] } }))
+      for (const method of ['GET', 'OPTIONS'] as const) {
+        const reply = await app.inject({ method, url: '/ok', headers: { ...preflight, origin: from } })
+        expect(reply.headers['access-control-allow-origin']).toBe(from)
+      }
+      const opaque = await app.inject({ url: '/ok', headers: { origin: 'null' } })
+      expect(opaque.headers).not.toHaveProperty('access-control-allow-origin')
+    },
+  )
+
   test('in production is for the listed origins and no other, however similar', async () => {
     const app = addRoutes(
       createTestServer({ config: { environment: 'production', allowedOrigins: [origin] } }),

@@ -133,7 +133,7 @@ export function createServer(options: ServerOptions): App {
   if (options.onUndeclaredResponse) installStrictResponses(app, options.onUndeclaredResponse)
   installRouteRules(app, rules)
   const handleNotFound = createNotFoundHandler(app, report)
-  installRequestContext(app, { writeHeaders, cors: installCors(app, config.allowedOrigins), log })
+  installRequestContext(app, { writeHeaders, cors: installCors(app, config), log })
   const limitUnknown = rules.limiter('read')
   const finishUnknown = createFinish('(none)', '(any)', rules)
   app.setNotFoundHandler(limitUnknown ? { preHandler: limitUnknown } : {}, (request, reply) => {

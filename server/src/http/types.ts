@@ -19,9 +19,11 @@ export type App = FastifyInstance<
 
 /**
  * Who may call a route: anyone; the signed-in user, about their own things; holders of a permission; or anyone,
- * with the principal filled in where a token is given.
+ * with the principal filled in where a token is given. There a token that is not valid is refused, or, where the
+ * route takes another proof as well, counts as none.
  */
-export type Access = 'public' | 'self' | { permission: string } | { optional: true }
+export type Access = 'public' | 'self' | { permission: string } | OptionalAccess
+export type OptionalAccess = { optional: true; invalidToken?: 'ignored' }
 
 declare module 'fastify' {
   interface FastifyContextConfig {

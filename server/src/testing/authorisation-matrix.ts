@@ -1,6 +1,6 @@
 /**
  * Who may call each route. Anyone (`public`), also with a token (`optional`); whoever is signed in, about their own
- * things (`self`); premium users and holders of `users:read`, besides the user concerned (`premium`); only
+ * things (`self`), or holds a refresh token alone (`session`); premium users and holders of `users:read`, besides the user concerned (`premium`); only
  * administrators (`admin`); or the holders of a permission. A route without an entry fails the tests, and so does
  * an entry without a route.
  */
@@ -34,7 +34,7 @@ export const authorisationMatrix: Readonly<Record<string, string>> = {
   'GET /api/v1/auth/me': 'self',
   'PUT /api/v1/auth/me': 'self',
   'PATCH /api/v1/auth/me': 'self',
-  'POST /api/v1/auth/logout': 'self',
+  'POST /api/v1/auth/logout': 'session',
   'POST /api/v1/auth/logout-all': 'self',
   'GET /api/v1/auth/sessions': 'self',
   'DELETE /api/v1/auth/sessions/{session_id}': 'self',

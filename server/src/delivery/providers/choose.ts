@@ -1,5 +1,5 @@
-import { isLoopback } from '../../config/checks.ts'
 import type { Config } from '../../config.ts'
+import { isLoopback } from '../../lib/loopback.ts'
 import type { MailProvider, SmsProvider } from './provider.ts'
 import { createResendProvider } from './resend.ts'
 import { createSmtpProvider } from './smtp.ts'

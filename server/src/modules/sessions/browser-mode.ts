@@ -3,6 +3,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
 import { ProblemError } from '../../http/problems.ts'
 import type { App } from '../../http/types.ts'
+import { isLoopbackUrl } from '../../lib/loopback.ts'
 import { randomToken } from '../../lib/secrets.ts'
 
 /**
@@ -36,7 +37,11 @@ const deviceMemory = 400 * 86_400
 
 export function createBrowserMode(
   app: App,
-  settings: { publicUrl: string; allowedOrigins: '*' | readonly string[] },
+  settings: {
+    environment: 'development' | 'production'
+    publicUrl: string
+    allowedOrigins: '*' | readonly string[]
+  },
 ): BrowserMode {
   const secure = settings.publicUrl.startsWith('https:')
   const prefix = secure ? '__Host-' : ''
@@ -44,10 +49,12 @@ export function createBrowserMode(
   const deviceName = `${prefix}roster_device`
   const attributes = { path: '/', httpOnly: true, sameSite: 'strict', secure } as const
 
+  /** In development also any page of this machine, never one from elsewhere, though CORS lets that read. */
   function isOurs(origin: string): boolean {
-    if (origin === new URL(settings.publicUrl).origin) return true
-    if (settings.allowedOrigins !== '*') return settings.allowedOrigins.includes(origin)
-    return URL.canParse(origin) && ['localhost', '127.0.0.1', '[::1]'].includes(new URL(origin).hostname)
+    const { environment, publicUrl, allowedOrigins } = settings
+    if (origin === new URL(publicUrl).origin) return true
+    if (allowedOrigins !== '*' && allowedOrigins.includes(origin)) return true
+    return environment === 'development' && isLoopbackUrl(publicUrl) && isLoopbackUrl(origin)
   }
 
   function isOn(request: FastifyRequest): boolean {

@@ -1,11 +1,12 @@
 import { randomBytes } from 'node:crypto'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import { days, seconds } from '../../lib/clock.ts'
 import { deactivate } from '../../testing/deactivate.ts'
 import { type Reply, type SignedUp, startTestApp, useTestApp } from '../../testing/harness.ts'
 
 const roster = await useTestApp()
 const grace = seconds(10)
+const lostReplyGrace = seconds(60)
 
 const refresh = (refresh_token: string, app = roster): Promise<Reply> =>
   app.post('/api/v1/auth/refresh', { refresh_token })
@@ -93,10 +94,10 @@ describe('a refresh', () => {
 })
 
 describe('a token that was used already', () => {
-  test('gets the same successor up to ten seconds later, and ends the session after that', async () => {
+  test('gets the same successor up to a minute later while that is unused, and ends the session after that', async () => {
     const user = await roster.signUp()
     const first = await refresh(user.refresh)
-    roster.clock.advance(grace)
+    roster.clock.advance(lostReplyGrace)
     const repeated = await refresh(user.refresh)
     expect([outcome(repeated), repeated.body.refresh_token]).toEqual(['refreshed', first.body.refresh_token])
     expect(await stored(user)).toMatchObject({ refresh_generation: 1 })
@@ -110,11 +111,63 @@ describe('a token that was used already', () => {
     }
   })
 
+  test('gets it for ten seconds alone once the successor was used, however unused the next one is', async () => {
+    const user = await roster.signUp()
+    const first = await refresh(user.refresh)
+    roster.clock.advance(seconds(5))
+    const second = await refresh(first.body.refresh_token)
+    roster.clock.advance(seconds(5))
+    expect((await refresh(user.refresh)).body.refresh_token).toBe(first.body.refresh_token)
+    roster.clock.advance(1)
+    expect((await refresh(first.body.refresh_token)).body.refresh_token).toBe(second.body.refresh_token)
+    expect(outcome(await refresh(user.refresh))).toBe('refresh_token_reused')
+    expect(outcome(await refresh(second.body.refresh_token))).toBe('invalid_refresh_token')
+  })
+
+  test.each([seconds(11), seconds(25), seconds(59)])(
+    'whose reply was lost works on when it is repeated %d ms later, by another process as well',
+    async wait => {
+      const user = await roster.signUp()
+      const lost = await refresh(user.refresh)
+      const other = await startTestApp({ databaseUrl: roster.databaseUrl, clock: roster.clock })
+      onTestFinished(() => other.stop())
+      roster.clock.advance(wait)
+      const apps = [roster, other]
+      const replies = await Promise.all(
+        Array.from({ length: 20 }, (_, n) => refresh(user.refresh, apps[n % 2])),
+      )
+      expect(new Set(replies.map(({ body }) => body.refresh_token))).toEqual(
+        new Set([lost.body.refresh_token]),
+      )
+      expect(await stored(user)).toMatchObject({ refresh_generation: 1, revoked_at: null })
+      expect(outcome(await refresh(lost.body.refresh_token, other))).toBe('refreshed')
+      expect(outcome(await refresh(user.refresh))).toBe('refresh_token_reused')
+    },
+  )
+
+  test('races its successor: it gets that one, or ends the session, and nothing between', async () => {
+    const other = await startTestApp({ databaseUrl: roster.databaseUrl, clock: roster.clock })
+    onTestFinished(() => other.stop())
+    for (let round = 0; round < 10; round += 1) {
+      const user = await roster.signUp()
+      const { refresh_token: successor } = (await refresh(user.refresh)).body
+      roster.clock.advance(seconds(30))
+      const [old, next] = await Promise.all([refresh(user.refresh), refresh(successor, other)])
+      if (outcome(old) === 'refreshed') {
+        expect([old.body.refresh_token, outcome(next)]).toEqual([successor, 'refreshed'])
+        expect(await stored(user)).toMatchObject({ refresh_generation: 1 + 1, revoked_at: null })
+      } else {
+        expect(outcome(old)).toMatch(/^(refresh_token_reused|invalid_refresh_token)$/)
+        expect(await stored(user)).toMatchObject({ revoked_reason: 'refresh_token_reused' })
+      }
+    }
+  })
+
   test('ends its session alone, with audit row and event', async () => {
     const user = await roster.signUp()
     const other = await roster.signIn(user)
     await refresh(user.refresh)
-    roster.clock.advance(grace + 1)
+    roster.clock.advance(lostReplyGrace + 1)
     await refresh(user.refresh)
     const audit = await roster.sql(`select outcome, actor_type, subject_id, details from audit_log
       where action = 'session.refresh_token_reused' and subject_id = '${user.id}'`)
@@ -140,7 +193,7 @@ describe('a token that was used already', () => {
     await refresh(user.refresh)
     const restarted = await startTestApp({ databaseUrl: roster.databaseUrl, clock: roster.clock })
     expect(outcome(await refresh(user.refresh, restarted))).toBe('refreshed')
-    roster.clock.advance(grace + 1)
+    roster.clock.advance(lostReplyGrace + 1)
     expect(outcome(await refresh(user.refresh, restarted))).toBe('refresh_token_reused')
     await restarted.stop()
   })
@@ -175,7 +228,7 @@ describe('a token that was used already', () => {
   test('20 times at once after its grace ends the session once', async () => {
     const user = await roster.signUp()
     await refresh(user.refresh)
-    roster.clock.advance(grace + 1)
+    roster.clock.advance(lostReplyGrace + 1)
     const replies = await Promise.all(Array.from({ length: 20 }, () => refresh(user.refresh)))
     for (const reply of replies) expect(reply.status).toBe(401)
     const events = await roster.sql(`select 1 from events

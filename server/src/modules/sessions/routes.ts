@@ -1,4 +1,5 @@
-import { Type } from 'typebox'
+import type { FastifyRequest } from 'fastify'
+import { type Static, Type } from 'typebox'
 import { principalOf } from '../../http/guard.ts'
 import { ProblemError } from '../../http/problems.ts'
 import { idOf, NoBody, problemResponses, ref } from '../../http/schemas.ts'
@@ -17,12 +18,34 @@ import type { Sessions } from './service.ts'
 import type { KeyRing } from './signing-keys.ts'
 import type { ReplyWithTokens } from './tokens-reply.ts'
 
+const RefreshBody = Type.Union([ref(RefreshSchema), Type.Null()])
+
 export function sessionRoutes(
   app: App,
   deps: { sessions: Sessions; keys: KeyRing; browserMode: BrowserMode; replyWithTokens: ReplyWithTokens },
 ): void {
   const { sessions, browserMode } = deps
   for (const schema of [TokensSchema, RefreshSchema, SessionSchema, SessionListSchema]) app.addSchema(schema)
+
+  /** In browser mode that of the cookie and no other. */
+  const refreshTokenOf = (
+    request: { body: Static<typeof RefreshBody> } & FastifyRequest,
+  ): string | undefined =>
+    browserMode.isOn(request) ? browserMode.refreshToken(request) : request.body?.refresh_token
+
+  /** Ends the sessions of the access token and of the refresh token: one, in nearly every case. */
+  async function logOut(request: FastifyRequest, refreshToken: string | undefined): Promise<void> {
+    const { principal } = request
+    const origin = originOf(request)
+    const byAccess =
+      principal !== undefined && (await sessions.end(origin, principal.userId, principal.sessionId, 'logout'))
+    const byRefresh =
+      refreshToken !== undefined && (await sessions.endByRefreshToken(origin, refreshToken, 'logout'))
+    if (byAccess || byRefresh) return
+    if (refreshToken !== undefined) throw new ProblemError('invalid_refresh_token')
+    // Ended meanwhile: perhaps for a session in its place, which the caller has to end by itself.
+    throw new ProblemError(request.headers.authorization === undefined ? 'unauthorized' : 'invalid_token')
+  }
 
   app.route({
     method: 'POST',
@@ -33,20 +56,19 @@ export function sessionRoutes(
       tags: ['sessions'],
       summary: 'Exchange a refresh token',
       description:
-        'Each refresh token works once and is answered with its successor. Within 10 seconds a repetition gets ' +
-        'the same successor (two tabs, a lost reply); later it ends the session, since it means theft. In browser ' +
-        'mode the token is that of the cookie, and the body may be left out.',
+        'Each refresh token works once and is answered with its successor. A repetition gets the same successor ' +
+        'within 10 seconds (two tabs), and within 60 while the successor has not been used (a lost reply); later it ' +
+        'ends the session, since it means theft. In browser mode the token is that of the cookie, and the body may ' +
+        'be left out.',
       headers: BrowserHeaders,
-      body: Type.Union([ref(RefreshSchema), Type.Null()]),
+      body: RefreshBody,
       response: {
         200: ref(TokensSchema),
         ...problemResponses('invalid_refresh_token', 'refresh_token_reused', 'csrf_failed'),
       },
     },
     async handler(request, reply) {
-      const token = browserMode.isOn(request)
-        ? browserMode.refreshToken(request)
-        : request.body?.refresh_token
+      const token = refreshTokenOf(request)
       if (token === undefined) throw new ProblemError('invalid_refresh_token')
       return deps.replyWithTokens(request, reply, await sessions.refresh(token, originOf(request)))
     },
@@ -55,23 +77,26 @@ export function sessionRoutes(
   app.route({
     method: 'POST',
     url: '/auth/logout',
-    config: { access: 'self', enrolment: true },
+    config: { access: { optional: true, invalidToken: 'ignored' }, enrolment: true },
     schema: {
       operationId: 'logout',
       tags: ['sessions'],
       summary: 'End this session',
       description:
         'Its access and refresh tokens are worth nothing from the next request on, and the cookie of browser mode is ' +
-        'cleared.',
-      response: { 204: NoBody },
+        'cleared. The access token is enough, and so is the refresh token, in the body or in browser mode in the ' +
+        'cookie: an access token that has expired keeps nobody signed in. With both, both sessions end.',
+      headers: BrowserHeaders,
+      body: RefreshBody,
+      response: {
+        204: NoBody,
+        ...problemResponses('unauthorized', 'invalid_token', 'invalid_refresh_token', 'csrf_failed'),
+      },
     },
     async handler(request, reply) {
-      const { userId, sessionId } = principalOf(request)
+      const refreshToken = refreshTokenOf(request)
       browserMode.clear(reply)
-      // Ended meanwhile: perhaps for a session in its place, which the caller has to end by itself.
-      if (!(await sessions.end(originOf(request), userId, sessionId, 'logout'))) {
-        throw new ProblemError('invalid_token')
-      }
+      await logOut(request, refreshToken)
       return reply.code(204).send()
     },
   })

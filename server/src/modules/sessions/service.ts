@@ -77,6 +77,11 @@ export type Sessions = {
    * @throws ProblemError invalid_refresh_token, refresh_token_reused
    */
   refresh(text: string, origin: Origin): Promise<Tokens & { user_id: string }>
+  /**
+   * Ends the session of a refresh token, also of one that was replaced: whoever holds any of its chain may end it.
+   * False where it is not that of a living session.
+   */
+  endByRefreshToken(origin: Origin, text: string, reason: EndReason): Promise<boolean>
   list(userId: string, currentId: string): Promise<SessionView[]>
   /** Ends one session of a user. False where the id is not that of a living one of theirs. */
   end(origin: Origin, userId: string, sessionId: string, reason: EndReason): Promise<boolean>
@@ -100,8 +105,10 @@ export type Sessions = {
   cleanUp(): Promise<void>
 }
 
-/** For so long a replaced refresh token still gets its successor: two tabs, or a reply that got lost. */
+/** For so long after its rotation a refresh token still gets its successor, whatever became of that: two tabs. */
 const grace = seconds(10)
+/** And for so long while the successor is unused: its reply got lost, and clients wait 30 to 60 seconds for one. */
+const lostReplyGrace = seconds(60)
 
 export function createSessions(deps: {
   store: Store
@@ -176,15 +183,22 @@ export function createSessions(deps: {
   async function allowRepeat(token: RefreshToken, at: Date, origin: Origin): Promise<void> {
     const state = await repo.findRefreshState(store.db, token.sessionId, at)
     if (!state) throw new ProblemError('invalid_refresh_token')
-    const age = state.refresh_generation - token.generation
-    const replacedAt = state.refresh_rotations.at(-age)
-    if (age >= 1 && replacedAt && at.getTime() - replacedAt.getTime() <= grace) return
+    if (isHarmless(state, token, at)) return
     await store.transact(async trx => {
       const reused = { userId: state.user_id, only: token.sessionId, reason: 'refresh_token_reused' } as const
       const ended = await endWithin(trx, at, { ...origin, actorType: 'anonymous' }, reused, 'denied')
       if (ended > 0) await tellOfReuse(trx, at, state.user_id)
     })
     throw new ProblemError('refresh_token_reused')
+  }
+
+  async function endByRefreshToken(origin: Origin, text: string, reason: EndReason): Promise<boolean> {
+    const token = readRefreshToken(refreshKey, text)
+    const state = token && (await repo.findRefreshState(store.db, token.sessionId, clock.now()))
+    if (!state) return false
+    const { user_id: userId } = state
+    const holder: Origin = { ...origin, actorType: 'user', actorId: userId, sessionId: token.sessionId }
+    return end(holder, userId, token.sessionId, reason)
   }
 
   async function tellOfReuse(trx: Tx, at: Date, userId: string): Promise<void> {
@@ -225,6 +239,13 @@ export function createSessions(deps: {
     return ids.length
   }
 
+  async function end(origin: Origin, userId: string, sessionId: string, reason: EndReason): Promise<boolean> {
+    const ended = await store.transact(trx =>
+      endWithin(trx, clock.now(), origin, { userId, only: sessionId, reason }),
+    )
+    return ended === 1
+  }
+
   return {
     start,
     hold: (trx, at, ask) => repo.holdSession(trx, { ...ask, at }),
@@ -238,12 +259,8 @@ export function createSessions(deps: {
       const rows = await repo.listSessions(store.db, userId, clock.now())
       return rows.map(row => toView(row, currentId))
     },
-    async end(origin, userId, sessionId, reason) {
-      const ended = await store.transact(trx =>
-        endWithin(trx, clock.now(), origin, { userId, only: sessionId, reason }),
-      )
-      return ended === 1
-    },
+    end,
+    endByRefreshToken,
     endAll: (origin, userId, reason, except) =>
       store.transact(async trx => {
         // Whoever starts a session holds the user: one that is just being started ends as well.
@@ -267,6 +284,14 @@ export function createSessions(deps: {
       )
     },
   }
+}
+
+/** Whether a token that was replaced may be shown again. A successor that is unused is the valid one of now. */
+function isHarmless(state: repo.RefreshState, { generation }: RefreshToken, at: Date): boolean {
+  const age = state.refresh_generation - generation
+  const replacedAt = age >= 1 ? state.refresh_rotations.at(-age) : undefined
+  if (replacedAt === undefined) return false
+  return at.getTime() - replacedAt.getTime() <= (age === 1 ? lostReplyGrace : grace)
 }
 
 function toView(row: repo.SessionRow, currentId: string): SessionView {

@@ -35,6 +35,76 @@ describe('logout', () => {
     expect(events).toEqual([{ data: expect.objectContaining({ sessionId: user.session, reason: 'logout' }) }])
   })
 
+  describe('with an access token that has expired', () => {
+    const logout = (body?: unknown, more: Parameters<typeof roster.post>[2] = {}) =>
+      roster.post('/api/v1/auth/logout', body, more)
+    const refreshStatus = async (refresh_token: string) =>
+      (await roster.post('/api/v1/auth/refresh', { refresh_token })).status
+    const expired = async () => {
+      const user = await roster.signUp()
+      roster.clock.advance(minutes(31))
+      expect(await meStatus(user.token)).toBe(401)
+      return user
+    }
+
+    test('ends the session of the refresh token, by its owner, and no other', async () => {
+      const user = await expired()
+      const other = await roster.signIn(user)
+      expect((await logout({ refresh_token: user.refresh }, { token: user.token })).status).toBe(204)
+      expect([await refreshStatus(user.refresh), await refreshStatus(other.refresh)]).toEqual([401, 200])
+      const audit = await roster.sql(
+        `select actor_type, actor_id, session_id, details from audit_log
+          where action = 'session.revoked' and subject_id = $1`,
+        [user.id],
+      )
+      expect(audit).toEqual([
+        {
+          actor_type: 'user',
+          actor_id: user.id,
+          session_id: user.session,
+          details: { session_id: user.session, reason: 'logout' },
+        },
+      ])
+    })
+
+    test.each([
+      ['no header', {}],
+      ['rubbish', { token: 'rubbish' }],
+      ['another scheme', { headers: { authorization: 'Basic eDp5' } }],
+    ])('and %s does so as well, also by a refresh token that was replaced', async (_what, more) => {
+      const user = await roster.signUp()
+      const { body } = await roster.post('/api/v1/auth/refresh', { refresh_token: user.refresh })
+      roster.clock.advance(minutes(5))
+      expect((await logout({ refresh_token: user.refresh }, more)).status).toBe(204)
+      expect(await refreshStatus(body.refresh_token)).toBe(401)
+      expect(await meStatus(body.access_token)).toBe(401)
+    })
+
+    test('alone ends nothing, and neither does a refresh token that is none, has ended or was forged', async () => {
+      const user = await expired()
+      const over = await roster.signUp()
+      await logout({ refresh_token: over.refresh })
+      const forged = `${user.refresh.slice(0, -2)}${user.refresh.endsWith('AA') ? 'BA' : 'AA'}`
+      for (const [body, more, code] of [
+        [undefined, { token: user.token }, 'invalid_token'],
+        [{}, {}, 'unauthorized'],
+        [{ refresh_token: 'rubbish' }, { token: user.token }, 'invalid_refresh_token'],
+        [{ refresh_token: over.refresh }, {}, 'invalid_refresh_token'],
+        [{ refresh_token: forged }, {}, 'invalid_refresh_token'],
+      ] as const) {
+        const reply = await logout(body, more)
+        expect([reply.status, reply.body.code]).toEqual([401, code])
+      }
+      expect(await refreshStatus(user.refresh)).toBe(200)
+    })
+
+    test('and a token of each session ends both', async () => {
+      const [one, two] = [await roster.signUp(), await roster.signUp()]
+      expect((await logout({ refresh_token: two.refresh }, { token: one.token })).status).toBe(204)
+      expect([await meStatus(one.token), await meStatus(two.token)]).toEqual([401, 401])
+    })
+  })
+
   test('20 times at once is one logout', async () => {
     const user = await roster.signUp()
     const replies = await Promise.all(
@@ -240,11 +310,39 @@ describe('browser mode', () => {
     const login = await send('login', browser, credentials)
     const reply = await roster.post('/api/v1/auth/logout', undefined, { token: login.body.access_token })
     expect(cookieOf(reply)).toMatch(/^roster_refresh=; .*(Max-Age=0|Expires=Thu, 01 Jan 1970)/)
+    const idle = await send('login', browser, credentials)
+    const cookie = cookieOf(idle).split(';')[0] ?? ''
+    roster.clock.advance(minutes(31))
+    const token = idle.body.access_token
+    const foreign = { ...browser, cookie, origin: 'https://evil.example', authorization: `Bearer ${token}` }
+    expect((await send('logout', foreign, undefined)).body.code).toBe('csrf_failed')
+    expect((await send('logout', { cookie }, undefined)).status).toBe(401)
+    const late = await send('logout', { ...browser, cookie, authorization: `Bearer ${token}` }, undefined)
+    expect([late.status, cookieOf(late)]).toEqual([204, expect.stringMatching(/^roster_refresh=;/)])
+    expect((await send('refresh', { ...browser, cookie }, {})).status).toBe(401)
+    const useless = await send('logout', { ...browser, cookie }, undefined)
+    expect([useless.status, cookieOf(useless)]).toEqual([401, expect.stringMatching(/^roster_refresh=;/)])
     const again = await send('login', browser, credentials)
     const everywhere = await roster.post('/api/v1/auth/logout-all', undefined, {
       token: again.body.access_token,
     })
     expect(cookieOf(everywhere)).toMatch(/^roster_refresh=;/)
+  })
+
+  test.each([
+    'http://localhost:3000',
+    'http://127.0.0.1:5173',
+    'http://[::1]:3000',
+    'http://app.localhost:3000',
+  ])('in development is for a page at %s as well, whatever origins are listed', async from => {
+    const listed = await useTestApp({ config: { allowedOrigins: ['https://example.com'] } })
+    await listed.signUp(credentials)
+    const login = (sender: string) =>
+      listed.post('/api/v1/auth/login', credentials, { headers: { ...browser, origin: sender } })
+    expect(cookieOf(await login(from))).toMatch(/^roster_refresh=rrt_/)
+    expect(cookieOf(await login('https://example.com'))).toMatch(/^roster_refresh=rrt_/)
+    for (const other of ['https://evil.example', 'http://localhost.evil.example', 'http://192.168.1.7:3000'])
+      expect((await login(other)).body.code).toBe('csrf_failed')
   })
 
   test('on https makes it a __Host- cookie, and takes only the origins of the configuration', async () => {
