@@ -53,6 +53,7 @@ export type UsersTable = {
   email: string
   email_key: string
   email_verified_at: Timestamp | null
+  proved_apart: Generated<boolean>
   phone_number: string | null
   phone_verified_at: Timestamp | null
   full_name: string | null
@@ -407,6 +408,7 @@ export type PasskeysTable = {
   name: string
   created_at: Timestamp
   last_used_at: Timestamp | null
+  is_doubted: Generated<boolean>
 }
 
 export type PasskeyChallengesTable = {

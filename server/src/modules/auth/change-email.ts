@@ -169,6 +169,7 @@ export async function followEmailChange(
     data: {
       email: user.email,
       proved: user.email_verified_at !== null,
+      apart: user.proved_apart,
       until: addTime(at, emailUndoTime).toISOString(),
     },
   })

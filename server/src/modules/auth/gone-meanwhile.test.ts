@@ -25,7 +25,14 @@ test.each([
 
 test('a passkey that was removed meanwhile raises no alarm', async () => {
   const { id } = await roster.signUp()
-  const used = { userId: id, passkeyId: randomUUID(), counter: 5, isSynced: false, userVerified: true }
+  const used = {
+    userId: id,
+    passkeyId: randomUUID(),
+    counter: 5,
+    isSynced: false,
+    userVerified: true,
+    isDoubted: false,
+  }
   const { passkeys } = roster.services
   const noted = await store.transact(trx =>
     notePasskeyUse({ passkeys }, trx, roster.clock.now(), origin, used),

@@ -22,6 +22,21 @@ export async function handOver(
   user: LockedUser,
 ): Promise<void> {
   await deps.verification.cancel(trx, user.id)
-  if (!(await dropFactors(deps, trx, at, origin, user.id))) return
+  await dropMakersFactors(deps, trx, at, origin, user)
+}
+
+/**
+ * Takes away every factor and passkey that was enrolled before anybody had proved the address. False where there
+ * were none.
+ */
+export async function dropMakersFactors(
+  deps: Pick<HandOverDeps, 'factors' | 'outbound'>,
+  trx: Tx,
+  at: Date,
+  origin: Origin,
+  user: LockedUser,
+): Promise<boolean> {
+  if (!(await dropFactors(deps, trx, at, origin, user.id))) return false
   await tellOfMfaChange(deps.outbound, trx, user, 'all_handed_over')
+  return true
 }

@@ -1,10 +1,11 @@
 import type { AuthenticationResponseJSON } from '@simplewebauthn/server'
 import { ProblemError } from '../../http/problems.ts'
 import { appendAudit, type Origin } from '../audit/index.ts'
+import type { VerifiedPasskey } from '../factors/index.ts'
 import { lockUser } from '../users/index.ts'
 import { notePasskeyUse } from './passkey-use.ts'
 import type { SecondFactorDeps } from './second-factor.ts'
-import { type Arrival, advance } from './sign-in-machine.ts'
+import { type Arrival, advance, type Proof } from './sign-in-machine.ts'
 
 /**
  * Signs in with a passkey alone; who it is, the passkey says. Locked accounts too: a signature can't be guessed,
@@ -26,8 +27,8 @@ export async function signInWithPasskey(
       if (used) await lockUser(trx, used.userId)
       if (used && (await notePasskeyUse(deps, trx, at, origin, used))) {
         await attempt.succeeded(trx)
-        const proof = used.userVerified ? 'verified_passkey' : 'passkey'
-        const claim = { userId: used.userId, proved: [proof], passwordVersion: null, device } as const
+        const proved = [proofOf(used)]
+        const claim = { userId: used.userId, proved, passwordVersion: null, device } as const
         return advance(deps, trx, at, origin, claim)
       }
       await attempt.failed(trx)
@@ -42,4 +43,9 @@ export async function signInWithPasskey(
   })
   if (!arrival) throw new ProblemError('invalid_credentials')
   return arrival
+}
+
+const proofOf = ({ isDoubted, userVerified }: VerifiedPasskey): Proof => {
+  if (isDoubted) return 'doubted_passkey'
+  return userVerified ? 'verified_passkey' : 'passkey'
 }

@@ -124,8 +124,9 @@ function verificationRoutes(app: App, deps: RecoveryDeps): void {
       tags: ['auth'],
       summary: 'Prove an address',
       description:
-        'With the token of the link, or with the code of the mail: while signed in, or with `email`. The code of a ' +
-        'mail that was not asked for in registering, used without being signed in, ends the sessions and the ' +
+        'With the token of the link, or with the code of the mail: while signed in, or with `email`. Send the access ' +
+        'token along where there is one: without, second factors and passkeys from before end. The code of a mail ' +
+        'that was not asked for in registering, used without being signed in, also ends the sessions and the ' +
         'password of the account; a mail to choose one follows.',
       security: [{}, { bearerAuth: [] }],
       body: ref(EmailProofSchema),

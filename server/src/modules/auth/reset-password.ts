@@ -102,7 +102,10 @@ export async function setPasswordByLink(
     if (!user?.is_active || user.email_key !== target) throw new ProblemError('invalid_link')
     if (!user.email_verified_at) await handOver(deps, trx, at, origin, user)
     await setEmailVerified(trx, at, origin, user)
-    await takePossession(deps, trx, at, origin, user, hash)
+    await takePossession(deps, trx, at, origin, user, hash, {
+      reason: 'password_reset',
+      apart: user.proved_apart,
+    })
   })
 }
 
@@ -131,17 +134,22 @@ const begun = [
   'MFA_EMAIL',
 ] as const
 
-/** Puts a new password in place of whatever there was: sessions and everything begun end with it. */
+/**
+ * Puts a new password in place of whatever there was: sessions and everything begun end with it.
+ * @param how.apart whether nothing said until now that whoever signed in has the mailbox: passkeys from before
+ *   open the account together with the new password only
+ */
 export async function takePossession(
-  { store, sessions, verification, outbound, lockout }: ResetPasswordDeps,
+  { store, sessions, verification, outbound, lockout, factors }: ResetPasswordDeps,
   trx: Tx,
   at: Date,
   origin: Origin,
   user: LockedUser,
   hash: string,
-  reason: 'password_reset' | 'email_update_undone' = 'password_reset',
+  { reason, apart }: { reason: 'password_reset' | 'email_update_undone'; apart: boolean },
 ): Promise<void> {
   const userId = user.id
+  if (apart) await factors.doubtPasskeys(trx, userId)
   await replacePasswordHash(trx, { userId, hash, at })
   await verification.cancel(trx, userId, begun)
   await lockout.unlock(trx, userId, 'password')

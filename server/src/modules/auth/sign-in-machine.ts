@@ -85,8 +85,11 @@ type State = keyof typeof signInMachine
 /** What can be asked for. */
 export type ProofMethod = 'password' | Method
 
-/** What was proved. A `verified_passkey` is two factors: the key, and what its authenticator asks its person for. */
-export type Proof = ProofMethod | 'verified_passkey'
+/**
+ * What was proved. A `verified_passkey` is two factors: the key, and what its authenticator asks its person for. A
+ * `doubted_passkey` may be that of somebody who used the account before its owner: the password goes with it.
+ */
+export type Proof = ProofMethod | 'verified_passkey' | 'doubted_passkey'
 
 /** Somebody who has just proved something. */
 export type Claim = {
@@ -154,6 +157,7 @@ async function dueMethods(
   { userId, proved }: Claim,
 ): Promise<ProofMethod[]> {
   if (isTwoFactors(proved)) return []
+  if (proved.includes('doubted_passkey')) return ['password']
   const methods = await provableMethods(factors, trx, userId)
   // A passkey that did not verify its person is one factor, and can't be the second one as well.
   return methods.filter(method => !proved.includes(method))
@@ -167,7 +171,9 @@ export async function provableMethods(factors: Factors, db: Db, userId: string):
 }
 
 const isTwoFactors = (proved: readonly Proof[]): boolean =>
-  proved.includes('verified_passkey') || new Set(proved).size > 1
+  proved.includes('doubted_passkey')
+    ? proved.includes('password')
+    : proved.includes('verified_passkey') || new Set(proved).size > 1
 
 async function keepSignIn(trx: Tx, at: Date, { userId, proved, passwordVersion }: Claim): Promise<string> {
   const token = `mfa_${randomToken(32)}`
@@ -183,12 +189,13 @@ async function keepSignIn(trx: Tx, at: Date, { userId, proved, passwordVersion }
 }
 
 async function enter(
-  { sessions, outbound }: SignInDeps,
+  { sessions, outbound, factors }: SignInDeps,
   trx: Tx,
   at: Date,
   origin: Origin,
   { userId, proved, device }: Claim,
 ): Promise<StartedSession> {
+  if (proved.includes('doubted_passkey')) await factors.trustPasskeys(trx, userId)
   const assuranceLevel = isTwoFactors(proved) ? 'aal2' : 'aal1'
   const session = await sessions.start(trx, at, origin, { userId, methods: amrOf(proved), assuranceLevel })
   recordLogin(trx, userId, at)
@@ -219,7 +226,7 @@ export function afterStepUp(
   at: Date,
 ): Omit<SessionProof, 'userId'> {
   const hadTwo = assurance_level === 'aal2'
-  const isAnother = proved === 'verified_passkey' || !authentication_methods.includes(methodReference[proved])
+  const isAnother = proved === 'verified_passkey' || !authentication_methods.includes(referenceOf(proved))
   if (!hadTwo && !isAnother) return { methods: amrOf([proved]), assuranceLevel: 'aal1' }
   return {
     methods: [...new Set([...amrOf([proved]), 'mfa'])],
@@ -231,10 +238,13 @@ export function afterStepUp(
 /** How a token names what was proved (RFC 8176). */
 function amrOf(proved: readonly Proof[]): string[] {
   const names = proved.flatMap(proof =>
-    proof === 'verified_passkey' ? [methodReference.passkey, 'user'] : [methodReference[proof]],
+    proof === 'verified_passkey' ? [methodReference.passkey, 'user'] : [referenceOf(proof)],
   )
   return isTwoFactors(proved) ? [...new Set(names), 'mfa'] : names
 }
+
+const referenceOf = (proof: Exclude<Proof, 'verified_passkey'>): string =>
+  methodReference[proof === 'doubted_passkey' ? 'passkey' : proof]
 
 /** Ends every sign-in of a user that waits for a second factor. */
 export const endSignIns = (trx: Tx, userId: string): Promise<void> => deleteSignIns(trx, userId)

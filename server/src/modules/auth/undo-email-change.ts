@@ -35,13 +35,16 @@ export async function undoEmailChange(
     const before = String(proof.data.email)
     await setEmail(trx, at, origin, user, before)
     const restored = { ...user, email: before }
-    // Links of later changes lead to addresses that came later; those of earlier ones are their owners'.
-    await deps.verification.cancel(trx, user.id, [purpose], proof.issuedAt)
     const isHandedOver = proof.data.proved === false
+    // Links of later changes lead to addresses that came later; those of earlier ones are their owners', unless
+    // the account was never in the hands of this one's.
+    if (isHandedOver) await deps.verification.cancel(trx, user.id)
+    else await deps.verification.cancel(trx, user.id, [purpose], proof.issuedAt)
     const since = isHandedOver ? new Date(0) : proof.issuedAt
     const told = isHandedOver ? 'all_handed_over' : 'newer_removed'
     await dropFactorsSince(deps, trx, at, origin, restored, since, told)
-    await takePossession(deps, trx, at, origin, restored, hash, 'email_update_undone')
+    const apart = proof.data.apart === true
+    await takePossession(deps, trx, at, origin, restored, hash, { reason: 'email_update_undone', apart })
     return before
   })
   deps.countEmailChange('undone')

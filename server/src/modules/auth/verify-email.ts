@@ -19,7 +19,7 @@ import {
 } from '../users/index.ts'
 import type { Verification } from '../verification/index.ts'
 import { endAccess } from './end-access.ts'
-import { handOver } from './hand-over.ts'
+import { dropMakersFactors, handOver } from './hand-over.ts'
 import { findActiveByEmail, nameOf, unlessLimited } from './owner.ts'
 import { sendResetMail } from './reset-mail.ts'
 import { type Asker, sendVerificationMail } from './verification-mail.ts'
@@ -81,7 +81,8 @@ export type EmailProof = { token?: string | undefined; code?: string | undefined
 /**
  * Proves an address. Whoever asked for the mail as `anyone` and proves it without being signed in to the
  * account has the mailbox, but nothing says that they made the account: it is handed over, and a reset mail lets
- * the owner of the mailbox choose a password.
+ * the owner of the mailbox choose a password. With another mail they may be who made the account, so it stays
+ * theirs; but factors that were enrolled before are kept by nobody but a session of the account.
  * @returns the user's id, and whether their credentials ended with it
  * @throws ProblemError validation_failed, invalid_link, invalid_code, otp_cooldown (told to the signed-in only)
  */
@@ -124,8 +125,8 @@ function verifyByLink(
     const proof = await deps.verification.consumeLink(trx, at, { purpose: 'EMAIL_VERIFICATION', token })
     const user = await lockUser(trx, proof.userId)
     if (!user?.is_active || user.email_key !== proof.target) throw new ProblemError('invalid_link')
-    const isOwner = proof.data.asker !== 'anyone' || principal?.userId === user.id
-    return confirm(deps, trx, at, origin, user, isOwner)
+    if (principal?.userId === user.id) return confirm(deps, trx, at, origin, user, 'session')
+    return confirm(deps, trx, at, origin, user, proof.data.asker === 'anyone' ? 'stranger' : 'maker')
   })
 }
 
@@ -147,8 +148,9 @@ async function verifyByCode(
       const guess = { purpose: 'EMAIL_VERIFICATION', userId, target: user.email_key, code } as const
       const outcome = await deps.verification.consumeCode(trx, at, guess)
       if (!outcome.valid) return undefined
-      const isOwner = principal?.userId === user.id || (await isTheirs(deps, trx, at, user, outcome.data))
-      return confirm(deps, trx, at, origin, user, isOwner)
+      if (principal?.userId === user.id) return confirm(deps, trx, at, origin, user, 'session')
+      const isMaker = await isTheirs(deps, trx, at, user, outcome.data)
+      return confirm(deps, trx, at, origin, user, isMaker ? 'maker' : 'stranger')
     })
   } catch (error) {
     // A cool-down would tell strangers that there is an account.
@@ -174,17 +176,26 @@ async function isTheirs(
   return links.every(({ data }) => data.asker !== 'anyone')
 }
 
+/**
+ * Who proves an address: a session of the account; somebody else with a mail that its maker had sent; or with
+ * one that anybody may have asked for.
+ */
+type Prover = 'session' | 'maker' | 'stranger'
+
 async function confirm(
   deps: VerifyEmailDeps,
   trx: Tx,
   at: Date,
   origin: Origin,
   user: LockedUser,
-  byOwner: boolean,
+  prover: Prover,
 ): Promise<Verified> {
-  const handedOver = !byOwner && !user.email_verified_at
+  const isFirst = !user.email_verified_at
+  const handedOver = isFirst && prover === 'stranger'
   if (handedOver) await endCredentials(deps, trx, at, origin, user)
-  await setEmailVerified(trx, at, origin, user)
+  else if (isFirst && prover === 'maker' && (await dropMakersFactors(deps, trx, at, origin, user)))
+    await endAccess(deps, trx, at, origin, { userId: user.id, reason: 'mfa_changed' })
+  await setEmailVerified(trx, at, origin, user, prover === 'maker')
   await deps.verification.cancel(trx, user.id, ['EMAIL_VERIFICATION'])
   await deps.store.announce(trx, { kind: 'user', id: user.id })
   return { userId: user.id, handedOver }

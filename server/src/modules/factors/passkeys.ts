@@ -33,6 +33,8 @@ export type VerifiedPasskey = {
   userId: string
   passkeyId: string
   userVerified: boolean
+  /** Whether the password goes with it: its owner may have used the account before the owner of the address. */
+  isDoubted: boolean
   counter: number
   isSynced: boolean
 }
@@ -219,6 +221,7 @@ export function createPasskeys(deps: {
           userId: passkey.user_id,
           passkeyId: passkey.id,
           userVerified: authenticationInfo.userVerified,
+          isDoubted: passkey.is_doubted,
           counter: authenticationInfo.newCounter,
           isSynced: authenticationInfo.credentialBackedUp,
         }

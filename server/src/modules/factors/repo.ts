@@ -188,6 +188,10 @@ export async function findPasskey(db: Db, credentialId: Buffer): Promise<Passkey
   return db.selectFrom('passkeys').selectAll().where('credential_id', '=', credentialId).executeTakeFirst()
 }
 
+export async function setDoubt(trx: Tx, userId: string, isDoubted: boolean): Promise<void> {
+  await trx.updateTable('passkeys').set({ is_doubted: isDoubted }).where('user_id', '=', userId).execute()
+}
+
 export type PasskeyUse = 'noted' | 'behind' | 'gone'
 
 /**

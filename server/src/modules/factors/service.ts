@@ -52,6 +52,9 @@ export type Factors = {
   removeAll(trx: Tx, userId: string): Promise<void>
   /** What was added since a moment, passkeys and recovery codes too. False where that is nothing. */
   removeSince(trx: Tx, userId: string, since: Date): Promise<boolean>
+  /** Lets no passkey of a user sign in without the password, until one has done so with it. */
+  doubtPasskeys(trx: Tx, userId: string): Promise<void>
+  trustPasskeys(trx: Tx, userId: string): Promise<void>
   /** Seals every secret again that another key than `keyId` sealed. Returns how many, and whose can't be opened. */
   sealAgain(keyId: number): Promise<{ sealed: number; broken: string[] }>
 }
@@ -168,6 +171,8 @@ export function createFactors(deps: {
 
     removeAll: repo.deleteAll,
     removeSince: repo.deleteSince,
+    doubtPasskeys: (trx, userId) => repo.setDoubt(trx, userId, true),
+    trustPasskeys: (trx, userId) => repo.setDoubt(trx, userId, false),
 
     async sealAgain(keyId) {
       const { db } = deps.store

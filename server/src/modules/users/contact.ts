@@ -37,6 +37,7 @@ export async function setEmail(
       email,
       email_key: key,
       email_verified_at: verified ? at : null,
+      proved_apart: false,
       updated_at: at,
       updated_by: origin.actorId ?? user.id,
     }),
@@ -138,10 +139,22 @@ export async function releaseUnprovedPhone(
   return user.id
 }
 
-/** Marks the present address as proved. One that is already is left alone; `updated_at` never moves. */
-export async function setEmailVerified(trx: Tx, at: Date, origin: Origin, user: LockedUser): Promise<void> {
-  if (user.email_verified_at) return
-  await updateUser(trx, user.id, { email_verified_at: at })
+/**
+ * Marks the present address as proved. One that is already keeps its time; `updated_at` never moves.
+ * @param apart by somebody with the mailbox alone: whoever signs in may be another
+ */
+export async function setEmailVerified(
+  trx: Tx,
+  at: Date,
+  origin: Origin,
+  user: LockedUser,
+  apart = false,
+): Promise<void> {
+  if (user.email_verified_at) {
+    if (user.proved_apart && !apart) await updateUser(trx, user.id, { proved_apart: false })
+    return
+  }
+  await updateUser(trx, user.id, { email_verified_at: at, proved_apart: apart })
   await appendAudit(trx, at, origin, {
     action: 'user.email_verified',
     subject: { type: 'user', id: user.id },
