@@ -1,11 +1,20 @@
 import { randomUUID } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
+import { stepUpSentence } from './http/step-up.ts'
+import { hours } from './lib/clock.ts'
 import { allPermissions, expandPermissions, permissions } from './modules/access/index.ts'
 import { authorisationMatrix } from './testing/authorisation-matrix.ts'
 import { type SignedUp, useTestApp } from './testing/harness.ts'
+import { enrolTotp } from './testing/second-factors.ts'
 
 const roster = await useTestApp()
 const { body: document } = await roster.get('/openapi.json')
+
+/** Who may call a route, and what proof it asks of them. */
+function rulesOf(route: string): { entry: string; proof: string | undefined } {
+  const [entry = '', proof] = (authorisationMatrix[route] ?? '').split(' + ')
+  return { entry, proof }
+}
 
 type Operation = { security?: Record<string, unknown>[]; description?: string }
 const operations = Object.entries<Record<string, Operation>>(document.paths).flatMap(([path, item]) =>
@@ -21,13 +30,18 @@ const withoutToken = ['optional', 'session']
 test('what the documentation says of each route is what the matrix says', () => {
   for (const [route, { security = [], description = '' }] of operations) {
     const [, permission] = /Needs the permission `(.*?)`/.exec(description) ?? []
-    const entry = authorisationMatrix[route] ?? ''
+    const { entry, proof } = rulesOf(route)
     const isOptional = security.some(one => Object.keys(one).length === 0)
     const expected = Object.hasOwn(permissions, entry)
       ? { permission: entry, security: 1 }
       : { permission: undefined, security: entry === 'public' ? 0 : withoutToken.includes(entry) ? 2 : 1 }
     expect({ permission, security: security.length }, route).toEqual(expected)
     expect(isOptional, route).toBe(withoutToken.includes(entry))
+    const asked = Object.entries(stepUpSentence).filter(([, sentence]) => description.endsWith(sentence))
+    expect(
+      asked.map(([name]) => name),
+      route,
+    ).toEqual(proof === undefined ? [] : [proof])
   }
 })
 
@@ -124,13 +138,11 @@ function isAllowed(entry: string, { may, isPremium, id }: Actor, userId: string)
 }
 
 describe('role × route × own or other’s object', () => {
-  const guarded = Object.entries(authorisationMatrix).filter(
-    ([, entry]) => !['public', 'optional'].includes(entry),
-  )
+  const entries = Object.keys(authorisationMatrix).map(route => [route, rulesOf(route).entry] as const)
+  const isOpen = (entry: string) => ['public', 'optional'].includes(entry)
+  const guarded = entries.filter(([, entry]) => !isOpen(entry))
 
-  test.each(
-    Object.entries(authorisationMatrix).filter(([, entry]) => ['public', 'optional'].includes(entry)),
-  )('%s lets in anyone (%s)', async route => {
+  test.each(entries.filter(([, entry]) => isOpen(entry)))('%s lets in anyone (%s)', async route => {
     const { status, body } = await roster.request(route.split(' ')[0] ?? '', pathOf(route, randomUUID()))
     expect([status, body?.code]).not.toEqual([401, 'unauthorized'])
     expect(body?.code).not.toBe('forbidden')
@@ -163,4 +175,25 @@ describe('role × route × own or other’s object', () => {
     expect((await roster.delete(`/api/v1/auth/sessions/${two.session}`, one)).status).toBe(404)
     expect((await roster.get('/api/v1/users/me', two)).status).toBe(200)
   })
+})
+
+test('a recent proof is asked for by the routes that say so, and by no other', async () => {
+  await enrolTotp(roster, root)
+  const other = await roster.signUp()
+  roster.clock.advance(hours(1))
+  const routes = Object.keys(authorisationMatrix).filter(route => !/public$/.test(rulesOf(route).entry))
+  async function asks(route: string, token: string): Promise<boolean> {
+    const { text } = await roster.request(route.split(' ')[0] ?? '', pathOf(route, other.id), { token })
+    return /Recent authentication required|second factor from the last/.test(text)
+  }
+  const stale = (await roster.post('/api/v1/auth/refresh', { refresh_token: root.refresh })).body.access_token
+  for (const route of routes.filter(one => rulesOf(one).proof === 'recent')) {
+    expect(await asks(route, stale), route).toBe(true)
+  }
+  // The password was proved just now, the second factor an hour ago.
+  const { password } = root
+  const half = (await roster.post('/api/v1/auth/step-up', { password }, { token: stale })).body.access_token
+  for (const route of routes.filter(one => rulesOf(one).proof !== 'recent' && !/\/auth\/logout/.test(one))) {
+    expect(await asks(route, half), route).toBe(rulesOf(route).proof === 'highest')
+  }
 })

@@ -122,7 +122,7 @@ function emailRoutes(dialect: App, deps: ChangeEmailDeps): void {
   dialect.route({
     method: 'POST',
     url: '/auth/profile/email/initiate',
-    config: { access: 'self', rateLimit: 'verification' },
+    config: { access: 'self', rateLimit: 'verification', stepUp: 'highest' },
     schema: {
       operationId: 'profileUpdateEmailInitiate',
       tags,

@@ -214,7 +214,7 @@ function ownRecordRoutes(dialect: App, deps: UserTemplateDeps): void {
   dialect.route({
     method: 'DELETE',
     url: '/v1/api/users/',
-    config: { access: 'self' },
+    config: { access: 'self', stepUp: 'recent' },
     schema: {
       operationId: 'templateDeleteUser',
       tags,

@@ -2,7 +2,7 @@ import type { FastifyRequest, onRequestHookHandler } from 'fastify'
 import type { Clock } from '../lib/clock.ts'
 import { can, type Principal } from './principal.ts'
 import { ProblemError } from './problems.ts'
-import { createStepUpRules, type StepUp, stepUpProblem } from './step-up.ts'
+import { type StepUp, stepUpProblem } from './step-up.ts'
 import type { Access, App } from './types.ts'
 
 declare module 'fastify' {
@@ -20,13 +20,13 @@ export type Authenticate = (token: string) => Principal | Promise<Principal>
  * purpose: a token that is known costs no promise.
  */
 export function addGuard(app: App, authenticate: Authenticate, clock: Clock): void {
-  const stepUpOf = createStepUpRules(app)
   app.decorateRequest('principal', undefined)
   app.addHook('onRoute', route => {
     const access = route.config?.access
     if (access === undefined || access === 'public') return
     const hooks = route.onRequest === undefined ? [] : [route.onRequest].flat()
-    const rules = { access, enrolment: route.config?.enrolment ?? false, stepUp: stepUpOf(route) }
+    const { enrolment = false, stepUp } = route.config ?? {}
+    const rules = { access, enrolment, stepUp }
     route.onRequest = [...hooks, guardFor(rules, authenticate, clock)]
   })
 }

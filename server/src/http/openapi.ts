@@ -1,6 +1,7 @@
 import swagger from '@fastify/swagger'
 import type { FastifyInstance } from 'fastify'
 import { installDocumentationPages } from './documentation-pages.ts'
+import { type StepUp, stepUpSentence } from './step-up.ts'
 
 export type OpenApiOptions = { publicUrl: string; version: string }
 
@@ -34,7 +35,10 @@ export function installOpenApi(app: FastifyInstance, { publicUrl, version }: Ope
         buildLocalReference: (json, _base, _fragment, index) =>
           typeof json.$id === 'string' ? json.$id : `Schema${index}`,
       },
-      transform: ({ schema, url, route }) => ({ url, schema: withSecurity(schema, route.config?.access) }),
+      transform: ({ schema, url, route }) => ({
+        url,
+        schema: withStepUp(withSecurity(schema, route.config?.access), route.config?.stepUp),
+      }),
     },
     () => undefined,
   )
@@ -72,4 +76,9 @@ function withSecurity(schema: Documented, access: unknown): Documented {
       description: `${schema.description ?? ''}\n\nNeeds the permission \`${permission}\`.`,
     }),
   }
+}
+
+function withStepUp(schema: Documented, stepUp: StepUp | undefined): Documented {
+  if (!schema || stepUp === undefined) return schema
+  return { ...schema, description: `${schema.description ?? ''}\n\n${stepUpSentence[stepUp]}` }
 }

@@ -5,7 +5,7 @@ import type { ProblemCode } from './problems.ts'
 import { defaultGroup, type RateLimiter } from './rate-limits.ts'
 import type { LogRequest } from './request-log.ts'
 import { type ProblemResponse, problemResponses } from './schemas.ts'
-import { isStepUpRoute } from './step-up.ts'
+import type { Access } from './types.ts'
 
 export type RouteRules = {
   limiter: RateLimiter
@@ -25,6 +25,9 @@ export function installRouteRules(app: FastifyInstance, rules: RouteRules): void
     const access = route.config?.access
     if (access === undefined) {
       throw new Error(`${nameOf(route)} has no config.access: every route says who may call it`)
+    }
+    if (route.config?.stepUp !== undefined && !hasCaller(access)) {
+      throw new Error(`${nameOf(route)} wants a proof of callers who need not be signed in`)
     }
     const group = route.config?.rateLimit ?? defaultGroup(firstMethod(route))
     const limit = group === false ? undefined : rules.limiter(group)
@@ -53,6 +56,10 @@ export function createFinish(route: string, method: string, { metrics, logReques
 const firstMethod = ({ method }: RouteOptions): string => [method].flat()[0] ?? 'GET'
 
 const nameOf = (route: RouteOptions): string => `${[route.method].flat().join(',')} ${route.url}`
+
+/** Whether a route can't be called without a token. */
+const hasCaller = (access: Access): boolean =>
+  access !== 'public' && !(typeof access === 'object' && 'optional' in access)
 
 const NoQuery = Type.Object({}, { additionalProperties: false })
 
@@ -104,7 +111,7 @@ function commonProblems(route: RouteOptions, schema: FastifySchema, limited: boo
     ...(schema.body ? (['malformed_json', 'payload_too_large', 'unsupported_media_type'] as const) : []),
     ...(guarded ? (['unauthorized', 'invalid_token', 'forbidden'] as const) : []),
     ...(guarded && !route.config?.enrolment ? (['mfa_enrolment_required'] as const) : []),
-    ...(isStepUpRoute(route) ? (['step_up_required'] as const) : []),
+    ...(route.config?.stepUp ? (['step_up_required'] as const) : []),
     ...(limited ? (['rate_limited'] as const) : []),
     'internal_error',
     'database_unavailable',

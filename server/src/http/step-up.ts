@@ -1,56 +1,22 @@
-import type { RouteOptions } from 'fastify'
 import { minutes } from '../lib/clock.ts'
 import type { Principal } from './principal.ts'
 import { ProblemError } from './problems.ts'
-import type { App } from './types.ts'
 
 /**
  * How recently, and how well, somebody must have proved who they are. `recent`: any factor in the last 10
- * minutes; `highest`: the second factor, where one is enrolled.
+ * minutes; `highest`: the second factor, where one is enrolled. A route says it in its `config.stepUp`.
  */
 export type StepUp = 'recent' | 'highest'
 
-/** Every route that wants more than a living session, in one table: whoever may use it can take the account over. */
-const stepUpRoutes: Readonly<Record<string, StepUp>> = {
-  'POST /api/v1/auth/mfa/totp/setup': 'highest',
-  'POST /api/v1/auth/mfa/totp/confirm': 'highest',
-  'POST /api/v1/auth/mfa/sms/setup': 'highest',
-  'POST /api/v1/auth/mfa/sms/confirm': 'highest',
-  'POST /api/v1/auth/mfa/email/setup': 'highest',
-  'POST /api/v1/auth/mfa/email/confirm': 'highest',
-  'POST /api/v1/auth/mfa/recovery-codes': 'highest',
-  'DELETE /api/v1/auth/mfa/:method': 'highest',
-  'POST /api/v1/auth/passkeys/register/options': 'highest',
-  'POST /api/v1/auth/passkeys/register/verify': 'highest',
-  'DELETE /api/v1/auth/passkeys/:id': 'highest',
-  'POST /api/v1/auth/profile/email/initiate': 'highest',
-  'POST /api/v1/auth/profile/phone/initiate': 'recent',
-  'DELETE /api/v1/users/me': 'recent',
-  'POST /api/v1/users/:id/mfa-reset': 'highest',
+/** What the documentation of a route that wants it says. */
+export const stepUpSentence: Readonly<Record<StepUp, string>> = {
+  recent: 'Needs a sign-in or step-up from the last 10 minutes.',
+  highest:
+    'Needs a second factor from the last 10 minutes where the caller has one, else a sign-in or step-up.',
 }
 
 /** Milliseconds for which a proof is recent. */
 const limit = minutes(10)
-
-export const isStepUpRoute = (route: RouteOptions): boolean =>
-  namesOf(route).some(name => name in stepUpRoutes)
-
-/** Tells what a route wants. The start fails where the table has a route that does not exist. */
-export function createStepUpRules(app: App): (route: RouteOptions) => StepUp | undefined {
-  const missing = new Set(Object.keys(stepUpRoutes))
-  app.addHook('onReady', async () => {
-    // A worker (ROLE=worker) has none at all.
-    const hasAny = missing.size < Object.keys(stepUpRoutes).length
-    if (hasAny && missing.size > 0)
-      throw new Error(`No such routes to step up for: ${[...missing].join(', ')}`)
-  })
-  return route => {
-    const name = namesOf(route).find(one => one in stepUpRoutes)
-    if (name === undefined) return undefined
-    missing.delete(name)
-    return stepUpRoutes[name]
-  }
-}
 
 export function stepUpProblem(wanted: StepUp, principal: Principal, now: Date): ProblemError | undefined {
   const isSecond = wanted === 'highest' && principal.mfaEnabled
@@ -62,4 +28,11 @@ export function stepUpProblem(wanted: StepUp, principal: Principal, now: Date): 
   })
 }
 
-const namesOf = ({ method, url }: RouteOptions): string[] => [method].flat().map(one => `${one} ${url}`)
+/**
+ * Wants a proof inside a use case: where what a request changes decides, or another way leads there.
+ * @throws ProblemError step_up_required
+ */
+export function requireStepUp(wanted: StepUp, principal: Principal, now: Date): void {
+  const problem = stepUpProblem(wanted, principal, now)
+  if (problem) throw problem
+}

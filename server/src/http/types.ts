@@ -7,6 +7,7 @@ import type {
   RawServerDefault,
 } from 'fastify'
 import type { RateLimitGroup } from '../config.ts'
+import type { StepUp } from './step-up.ts'
 
 /** The server that modules add their routes to. */
 export type App = FastifyInstance<
@@ -31,6 +32,8 @@ declare module 'fastify' {
     access?: Access
     /** The limit that the route counts in; by default `read` for GET and HEAD, `write` for the rest. */
     rateLimit?: RateLimitGroup | false
+    /** How recently, and how well, the caller must have proved who they are, where a living session is not enough. */
+    stepUp?: StepUp
     /** Also for sessions that can do nothing yet but enrol the second factor which a role of theirs demands. */
     enrolment?: boolean
   }

@@ -11,6 +11,7 @@ import { RoleGrantSchema, RoleName, RoleSetSchema, UserRolesSchema } from './sch
 import { defaultRole } from './well-known.ts'
 
 const access = { permission: 'roles:assign' }
+const changing = { access, stepUp: 'highest' } as const
 const tags = ['administration']
 const replies = { 200: ref(UserRolesSchema), ...problemResponses('not_found', 'last_administrator') }
 const ofUser = idParams('the user')
@@ -35,14 +36,13 @@ export function grantRoutes(app: App, deps: { store: Store; clock: Clock }): voi
   app.route({
     method: 'PUT',
     url: '/users/:id/roles',
-    config: { access },
+    config: changing,
     schema: {
       operationId: 'setUserRoles',
       tags,
       summary: 'Set a user’s roles',
       description:
-        'All at once. The caller must hold all that a role allows to give or take it, and where it demands a ' +
-        'second factor, all that the user may.',
+        'All at once. The caller must hold all that a role allows to give or take it, and all that the user may.',
       params: ofUser,
       body: ref(RoleSetSchema),
       response: replies,
@@ -61,14 +61,14 @@ export function grantRoutes(app: App, deps: { store: Store; clock: Clock }): voi
   app.route({
     method: 'POST',
     url: '/users/:id/roles',
-    config: { access },
+    config: changing,
     schema: {
       operationId: 'grantUserRole',
       tags,
       summary: 'Give a user a role',
       description:
-        'Beside those they hold. Holding it already is no error. The caller must hold all that it allows, and ' +
-        'where it demands a second factor, all that the user may.',
+        'Beside those they hold. Holding it already is no error. The caller must hold all that it allows, and all ' +
+        'that the user may.',
       params: ofUser,
       body: ref(RoleGrantSchema),
       response: replies,
@@ -88,7 +88,7 @@ export function grantRoutes(app: App, deps: { store: Store; clock: Clock }): voi
   app.route({
     method: 'DELETE',
     url: '/users/:id/roles/:role',
-    config: { access },
+    config: changing,
     schema: {
       operationId: 'revokeUserRole',
       tags,

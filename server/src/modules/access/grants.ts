@@ -30,9 +30,8 @@ export async function readRoles({ db }: Pick<Store, 'db'>, userId: string): Prom
 }
 
 /**
- * Changes which roles a user holds. Nobody gives or takes a role that allows more than they may themselves, nor one
- * that demands a second factor of somebody who may more: it would shut them out. The last active administrator
- * stays one.
+ * Changes which roles a user holds. Nobody gives or takes a role that allows more than they may themselves, nor
+ * any of somebody who may more. The last active administrator stays one.
  * @param decide from the roles held beyond the default one to those that shall be
  * @param field that names them in the body
  * @returns all roles held then
@@ -48,6 +47,7 @@ export function changeRoles(
 ): Promise<string[]> {
   return store.transact(async trx => {
     if (!(await repo.lockMember(trx, userId))) throw new ProblemError('not_found')
+    await refuseMightier(trx, principal, userId)
     const held = await repo.grantedRoles(trx, userId)
     const wanted = new Set(decide(held).filter(role => role !== defaultRole))
     const added = [...wanted].filter(role => !held.includes(role)).sort()
@@ -55,7 +55,6 @@ export function changeRoles(
     if (added.length === 0 && removed.length === 0) return withDefault(held)
     const changed = [...added, ...removed]
     await refuseRolesBeyond(trx, principal, changed, () => field)
-    if (await repo.someRequireMfa(trx, changed)) await refuseMightier(trx, principal, userId)
     const at = clock.now()
     const apply = async () => {
       for (const role of removed) await removeGrant(trx, at, origin, userId, role)

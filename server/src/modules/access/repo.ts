@@ -31,17 +31,6 @@ export async function holdRole(trx: Tx, role: string): Promise<boolean> {
   return row !== undefined
 }
 
-export async function someRequireMfa(db: Db, roles: readonly string[]): Promise<boolean> {
-  const row = await db
-    .selectFrom('roles')
-    .select('name')
-    .where('name', 'in', roles)
-    .where('requires_mfa', '=', true)
-    .limit(1)
-    .executeTakeFirst()
-  return row !== undefined
-}
-
 export async function listRoles(db: Db): Promise<RoleRow[]> {
   return db.selectFrom('roles').selectAll().orderBy('is_system', 'desc').orderBy('name').execute()
 }

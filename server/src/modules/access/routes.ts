@@ -82,7 +82,7 @@ export function accessRoutes(app: App, deps: AccessDeps): void {
   app.route({
     method: 'POST',
     url: '/rbac/roles',
-    config: { access: { permission: 'roles:manage' } },
+    config: { access: { permission: 'roles:manage' }, stepUp: 'highest' },
     schema: {
       operationId: 'createRole',
       tags,
@@ -115,7 +115,7 @@ export function accessRoutes(app: App, deps: AccessDeps): void {
   app.route({
     method: 'PUT',
     url: '/rbac/roles/:name',
-    config: { access: { permission: 'roles:manage' } },
+    config: { access: { permission: 'roles:manage' }, stepUp: 'highest' },
     schema: {
       operationId: 'updateRole',
       tags,
@@ -135,7 +135,7 @@ export function accessRoutes(app: App, deps: AccessDeps): void {
   app.route({
     method: 'DELETE',
     url: '/rbac/roles/:name',
-    config: { access: { permission: 'roles:manage' } },
+    config: { access: { permission: 'roles:manage' }, stepUp: 'highest' },
     schema: {
       operationId: 'deleteRole',
       tags,

@@ -1,8 +1,10 @@
 import type { Principal } from '../../http/principal.ts'
 import { ProblemError } from '../../http/problems.ts'
+import { requireStepUp } from '../../http/step-up.ts'
 import type { Origin } from '../audit/index.ts'
 import { followEmailChange } from '../auth/index.ts'
 import {
+  type LockedUser,
   readFields,
   setEmail,
   setEmailVerified,
@@ -17,7 +19,7 @@ import type { UserChanges } from './schemas.ts'
  * Changes a user’s record. An e-mail address or phone number counts as not proved unless the administrator says
  * so; another address ends the sessions, and the old one gets a link that undoes the change, as when its owner
  * changes it. What is the same already is no change.
- * @throws ProblemError validation_failed, not_found, forbidden, email_taken, username_taken, phone_taken
+ * @throws ProblemError validation_failed, not_found, forbidden, step_up_required (for what the user signs in with), email_taken, username_taken, phone_taken
  */
 export async function changeUser(
   deps: AdministrationDeps,
@@ -32,6 +34,9 @@ export async function changeUser(
     const at = clock.now()
     const user = await lockSubject(trx, principal, userId)
     if (user.deleted_at) throw new ProblemError('not_found')
+    if (changesWayIn(user, { email, username, phone_number, email_verified })) {
+      requireStepUp('highest', principal, at)
+    }
     if (username !== undefined && username !== user.username) {
       await setUsername(trx, at, origin, user, username)
     }
@@ -46,3 +51,14 @@ export async function changeUser(
     await store.announce(trx, { kind: 'user', id: userId })
   })
 }
+
+type WaysIn = {
+  [Field in 'email' | 'username' | 'phone_number' | 'email_verified']: UserChanges[Field] | undefined
+}
+
+/** Whether a change touches what the user signs in with, or gets codes and links at. */
+const changesWayIn = (user: LockedUser, { email, username, phone_number, email_verified }: WaysIn): boolean =>
+  (username !== undefined && username !== user.username) ||
+  (phone_number !== undefined && phone_number !== user.phone_number) ||
+  (email !== undefined && email !== user.email) ||
+  (email_verified === true && user.email_verified_at === null)

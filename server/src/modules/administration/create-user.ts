@@ -1,6 +1,7 @@
 import type { Tx } from '../../db/store.ts'
 import type { Principal } from '../../http/principal.ts'
 import { ProblemError } from '../../http/problems.ts'
+import { requireStepUp } from '../../http/step-up.ts'
 import { emailKey } from '../../lib/text.ts'
 import { defaultRole, grantRole, refuseRolesBeyond } from '../access/index.ts'
 import type { Origin } from '../audit/index.ts'
@@ -12,7 +13,7 @@ import type { UserCreation } from './schemas.ts'
  * Creates a user, who gets a mail with a link for choosing a password; or with the hash of the one they had
  * elsewhere, and no mail. Nobody invites into rights they lack.
  * @returns the new id
- * @throws ProblemError validation_failed, forbidden, email_taken, username_taken, phone_taken
+ * @throws ProblemError validation_failed, step_up_required (for roles, a hash or a proved address), forbidden, email_taken, username_taken, phone_taken
  */
 export async function createByAdministrator(
   deps: AdministrationDeps,
@@ -26,6 +27,9 @@ export async function createByAdministrator(
   const asked = new Set(
     [...roles, ...(role === undefined ? [] : [role])].filter(name => name !== defaultRole),
   )
+  if (asked.size > 0 || password_hash !== undefined || user.email_verified) {
+    requireStepUp('highest', principal, deps.clock.now())
+  }
   const fieldOf = (name: string) => (name === role ? 'role' : 'roles')
   const { store, clock, users } = deps
   const inviter = await users.read(principal.userId)

@@ -11,7 +11,7 @@ import { deactivate, logOut, logOutOne, resetMfa, restore, sendReset, unlock } f
 
 const tags = ['administration']
 const ofUser = idParams('the user')
-const permission = 'users:update'
+const config = { access: { permission: 'users:update' }, stepUp: 'highest' } as const
 
 type Act = {
   path: string
@@ -54,7 +54,6 @@ const acts: readonly Act[] = [
     description:
       'For one who lost them, recovery codes as well. Their passkeys go too, their sessions end, and a mail tells them. Make sure first that it is them who ask.',
     act: resetMfa,
-    problems: ['step_up_required'],
   },
   {
     path: 'password-reset',
@@ -72,7 +71,7 @@ export function userStateRoutes(app: App, deps: AdministrationDeps): void {
     app.route({
       method: 'POST',
       url: `/users/:id/${path}`,
-      config: { access: { permission } },
+      config,
       schema: {
         operationId,
         tags,
@@ -93,7 +92,7 @@ export function userStateRoutes(app: App, deps: AdministrationDeps): void {
   app.route({
     method: 'POST',
     url: '/users/:id/logout',
-    config: { access: { permission } },
+    config,
     schema: {
       operationId: 'logOutUser',
       tags,
@@ -128,7 +127,7 @@ export function userStateRoutes(app: App, deps: AdministrationDeps): void {
   app.route({
     method: 'DELETE',
     url: '/users/:id/sessions/:session_id',
-    config: { access: { permission } },
+    config,
     schema: {
       operationId: 'endUserSession',
       tags,

@@ -5,6 +5,7 @@ import { sendJsonText } from '../../http/json-text.ts'
 import { can } from '../../http/principal.ts'
 import { ProblemError } from '../../http/problems.ts'
 import { idParams, NoBody, problemResponses, ref } from '../../http/schemas.ts'
+import { stepUpSentence } from '../../http/step-up.ts'
 import type { App } from '../../http/types.ts'
 import { originOf } from '../audit/index.ts'
 import {
@@ -55,11 +56,18 @@ export function userAdministrationRoutes(app: App, deps: AdministrationDeps): vo
       summary: 'Invite or import a user',
       description:
         'Sends an invitation with a link for choosing a password; with `password_hash` takes over that of ' +
-        'another system and sends nothing. Roles may allow no more than the caller may.',
+        'another system and sends nothing. Roles may allow no more than the caller may. ' +
+        `With roles, \`password_hash\` or \`email_verified\`: ${stepUpSentence.highest}`,
       body: ref(UserCreationSchema),
       response: {
         201: ref(UserSchema),
-        ...problemResponses('email_taken', 'username_taken', 'phone_taken', 'otp_quota_exceeded'),
+        ...problemResponses(
+          'step_up_required',
+          'email_taken',
+          'username_taken',
+          'phone_taken',
+          'otp_quota_exceeded',
+        ),
       },
     },
     async handler(request, reply) {
@@ -83,12 +91,20 @@ export function userAdministrationRoutes(app: App, deps: AdministrationDeps): vo
         description:
           'Takes any of the fields; those left out stay as they are. Another e-mail address ends the sessions, ' +
           'and the old one gets a link that undoes it. Users who may do more than the caller can’t be changed. On ' +
-          'one’s own id it takes what `PUT /users/me` takes: the rest has routes that ask for a proof.',
+          'one’s own id it takes what `PUT /users/me` takes: the rest has routes that ask for a proof. What somebody ' +
+          `signs in with (e-mail address, username, phone number, \`email_verified\`): ${stepUpSentence.highest}`,
         params: ofUser,
         body: ref(UserChangesSchema),
         response: {
           200: ref(UserSchema),
-          ...problemResponses('forbidden_field', 'not_found', 'email_taken', 'username_taken', 'phone_taken'),
+          ...problemResponses(
+            'step_up_required',
+            'forbidden_field',
+            'not_found',
+            'email_taken',
+            'username_taken',
+            'phone_taken',
+          ),
         },
       },
       async handler(request, reply) {
@@ -102,15 +118,14 @@ export function userAdministrationRoutes(app: App, deps: AdministrationDeps): vo
   app.route({
     method: 'DELETE',
     url: '/users/:id',
-    config: { access: { permission: 'users:delete' } },
+    config: { access: { permission: 'users:delete' }, stepUp: 'highest' },
     schema: {
       operationId: 'deleteUser',
       tags,
       summary: 'Delete or erase a user',
       description:
-        'Deletes softly: inactive at once, restorable until the account is erased. `erase=true` erases for good; ' +
-        'it needs the permission `users:erase` as well, and a sign-in or step-up from the last 10 minutes. Deleting ' +
-        'oneself needs that too, and is the same as `DELETE /users/me`.',
+        'Deletes softly: inactive at once, restorable until the account is erased. `erase=true` erases for good, ' +
+        'and needs the permission `users:erase` as well. On one’s own id it does what `DELETE /users/me` does.',
       params: ofUser,
       querystring: Type.Object(
         { erase: Type.Optional(Type.Boolean({ description: 'For good, at once' })) },
@@ -118,7 +133,7 @@ export function userAdministrationRoutes(app: App, deps: AdministrationDeps): vo
       ),
       response: {
         204: NoBody,
-        ...problemResponses('not_found', 'last_administrator', 'step_up_required'),
+        ...problemResponses('not_found', 'last_administrator'),
       },
     },
     async handler(request, reply) {

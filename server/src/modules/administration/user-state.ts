@@ -2,14 +2,7 @@ import type { Principal } from '../../http/principal.ts'
 import { ProblemError } from '../../http/problems.ts'
 import { keepAnAdministrator } from '../access/index.ts'
 import { appendAudit, type Origin } from '../audit/index.ts'
-import {
-  deleteOwnAccount,
-  dropFactors,
-  endAccess,
-  requireRecentAuthentication,
-  sendResetMail,
-  tellOfMfaChange,
-} from '../auth/index.ts'
+import { deleteOwnAccount, dropFactors, endAccess, sendResetMail, tellOfMfaChange } from '../auth/index.ts'
 import { deactivateUser, eraseUser, restoreUser, softDeleteUser } from '../users/index.ts'
 import { type AdministrationDeps, changeSubject } from './deps.ts'
 
@@ -45,7 +38,7 @@ export function deactivate(
 
 /**
  * Deletes an account softly; one's own as its owner does.
- * @throws ProblemError not_found, forbidden, last_administrator, step_up_required for one's own
+ * @throws ProblemError not_found, forbidden, last_administrator
  */
 export function remove(
   deps: AdministrationDeps,
@@ -53,10 +46,7 @@ export function remove(
   principal: Principal,
   userId: string,
 ): Promise<void> {
-  if (userId === principal.userId) {
-    requireRecentAuthentication(principal, deps.clock.now())
-    return deleteOwnAccount(deps, origin, principal)
-  }
+  if (userId === principal.userId) return deleteOwnAccount(deps, origin, principal)
   return changeSubject(deps, principal, userId, async (trx, at, user) => {
     if (user.deleted_at) throw new ProblemError('not_found')
     await keepAnAdministrator(trx, userId, () => softDeleteUser(trx, at, origin, user))
@@ -66,7 +56,7 @@ export function remove(
 
 /**
  * Erases an account for good, whether it was deleted before or not.
- * @throws ProblemError step_up_required, not_found, forbidden, last_administrator
+ * @throws ProblemError not_found, forbidden, last_administrator
  */
 export function erase(
   deps: AdministrationDeps,
@@ -74,7 +64,6 @@ export function erase(
   principal: Principal,
   userId: string,
 ): Promise<void> {
-  requireRecentAuthentication(principal, deps.clock.now())
   return changeSubject(deps, principal, userId, async (trx, at, user) => {
     await keepAnAdministrator(trx, userId, async () => {
       await deps.sessions.endAllWithin(trx, at, origin, { userId, reason: 'account_deleted' })

@@ -2,6 +2,7 @@ import type { Store, Tx } from '../../db/store.ts'
 import type { Outbound } from '../../delivery/index.ts'
 import type { Principal } from '../../http/principal.ts'
 import { ProblemError } from '../../http/problems.ts'
+import { requireStepUp } from '../../http/step-up.ts'
 import { addTime, type Clock } from '../../lib/clock.ts'
 import { emailKey } from '../../lib/text.ts'
 import type { Origin } from '../audit/index.ts'
@@ -19,7 +20,6 @@ import { lockActingUser } from './acting-user.ts'
 import { endAccess } from './end-access.ts'
 import type { ContactCounter } from './metrics.ts'
 import { findActiveByEmail, nameOf, unlessLimited } from './owner.ts'
-import { requireHighestAuthentication } from './recent-authentication.ts'
 import { sendResetMail } from './reset-mail.ts'
 
 export type ChangeEmailDeps = {
@@ -48,7 +48,7 @@ export async function initiateEmailChange(
 ): Promise<{ new_email: string }> {
   const { store, verification, outbound } = deps
   const at = deps.clock.now()
-  requireHighestAuthentication(principal, at)
+  requireStepUp('highest', principal, at)
   const target = emailKey(email)
   if (target === null) {
     const message = `${field} takes one e-mail address of at most 254 characters`

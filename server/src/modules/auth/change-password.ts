@@ -3,6 +3,7 @@ import type { Outbound } from '../../delivery/index.ts'
 import type { PasswordHasher } from '../../hashing/pool.ts'
 import type { Principal } from '../../http/principal.ts'
 import { ProblemError } from '../../http/problems.ts'
+import { requireStepUp } from '../../http/step-up.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { appendAudit, type Origin } from '../audit/index.ts'
 import { appendEvent } from '../events/index.ts'
@@ -15,7 +16,6 @@ import { endAccess } from './end-access.ts'
 import { tellOfNewPassword } from './notices.ts'
 import { passwordOwner } from './owner.ts'
 import { checkNewPassword, normalisePassword, type PasswordPolicy } from './password-policy.ts'
-import { requireRecentAuthentication } from './recent-authentication.ts'
 import type { PasswordChange } from './schemas.ts'
 import { verifyPassword } from './verify-password.ts'
 
@@ -63,7 +63,7 @@ export async function preparePasswordAfterSignIn(
   principal: Principal,
   newPassword: string,
 ): Promise<(trx: Tx) => Promise<void>> {
-  requireRecentAuthentication(principal, deps.clock.now())
+  requireStepUp('recent', principal, deps.clock.now())
   const current = await findCredential(deps.store.db, principal.userId)
   if (!current) throw new ProblemError('invalid_token')
   return prepare(deps, origin, principal, current, newPassword, '/password')

@@ -2,6 +2,7 @@ import type { Store } from '../../db/store.ts'
 import type { Outbound } from '../../delivery/index.ts'
 import type { Principal } from '../../http/principal.ts'
 import { ProblemError } from '../../http/problems.ts'
+import { requireStepUp } from '../../http/step-up.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { phoneKey } from '../../lib/text.ts'
 import type { Origin } from '../audit/index.ts'
@@ -19,7 +20,6 @@ import type { Verification } from '../verification/index.ts'
 import { lockActingUser } from './acting-user.ts'
 import { endAccess } from './end-access.ts'
 import { tellOfNewPhone } from './notices.ts'
-import { requireRecentAuthentication } from './recent-authentication.ts'
 
 export type ChangePhoneDeps = {
   store: Store
@@ -41,7 +41,7 @@ export async function initiatePhoneChange(
   number: string,
 ): Promise<{ phone_number: string }> {
   const at = clock.now()
-  requireRecentAuthentication(principal, at)
+  requireStepUp('recent', principal, at)
   const { phone_number } = readFields({ phone_number: number })
   const user = await findUserRecord(store.db, principal.userId)
   if (!user?.is_active) throw new ProblemError('invalid_token')

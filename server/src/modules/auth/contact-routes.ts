@@ -44,24 +44,16 @@ function emailRoutes(app: App, deps: ContactDeps): void {
   app.route({
     method: 'POST',
     url: '/auth/profile/email/initiate',
-    config: { access: 'self', rateLimit: 'verification' },
+    config: { access: 'self', rateLimit: 'verification', stepUp: 'highest' },
     schema: {
       operationId: 'initiateEmailChange',
       tags: ['profile'],
       summary: 'Begin to change one’s e-mail address',
-      description:
-        'Sends a six-digit code to the new address. Needs a sign-in or step-up from the last 10 minutes; with the ' +
-        'second factor, where one is enrolled.',
+      description: 'Sends a six-digit code to the new address.',
       body: ref(EmailChangeSchema),
       response: {
         200: ref(EmailChangeStartedSchema),
-        ...problemResponses(
-          'step_up_required',
-          'email_unchanged',
-          'email_taken',
-          'otp_quota_exceeded',
-          'otp_cooldown',
-        ),
+        ...problemResponses('email_unchanged', 'email_taken', 'otp_quota_exceeded', 'otp_cooldown'),
       },
     },
     async handler(request) {
@@ -121,18 +113,16 @@ function phoneRoutes(app: App, deps: ContactDeps): void {
   app.route({
     method: 'POST',
     url: '/auth/profile/phone/initiate',
-    config: { access: 'self', rateLimit: 'verification' },
+    config: { access: 'self', rateLimit: 'verification', stepUp: 'recent' },
     schema: {
       operationId: 'initiatePhoneChange',
       tags: ['profile'],
       summary: 'Begin to change or verify one’s phone number',
-      description:
-        'Sends a six-digit code to the number by SMS. Needs a sign-in or step-up from the last 10 minutes.',
+      description: 'Sends a six-digit code to the number by SMS.',
       body: ref(PhoneChangeSchema),
       response: {
         200: ref(PhoneChangeStartedSchema),
         ...problemResponses(
-          'step_up_required',
           'phone_unchanged',
           'phone_taken',
           'otp_quota_exceeded',

@@ -2,6 +2,7 @@ import type { Store } from '../../db/store.ts'
 import type { Outbound } from '../../delivery/index.ts'
 import type { Principal } from '../../http/principal.ts'
 import { ProblemError } from '../../http/problems.ts'
+import { requireStepUp } from '../../http/step-up.ts'
 import { addTime, type Clock, days } from '../../lib/clock.ts'
 import { keepAnAdministrator } from '../access/index.ts'
 import type { Origin } from '../audit/index.ts'
@@ -11,7 +12,6 @@ import type { Verification } from '../verification/index.ts'
 import { lockActingUser } from './acting-user.ts'
 import { endAccess } from './end-access.ts'
 import { nameOf } from './owner.ts'
-import { requireRecentAuthentication } from './recent-authentication.ts'
 
 export type DeleteAccountDeps = {
   store: Store
@@ -36,7 +36,7 @@ export async function deleteOwnAccount(
   const { userId } = principal
   await store.transact(async trx => {
     const at = deps.clock.now()
-    requireRecentAuthentication(principal, at)
+    requireStepUp('recent', principal, at)
     const { user } = await lockActingUser(deps, trx, at, principal)
     await keepAnAdministrator(trx, userId, () => softDeleteUser(trx, at, origin, user))
     await endAccess(deps, trx, at, origin, { userId, reason: 'account_deleted' })

@@ -58,7 +58,7 @@ export function mfaRoutes(app: App, deps: MfaDeps): void {
   otherRoutes(app, deps)
 }
 
-const own = { access: 'self', rateLimit: 'mfa', enrolment: true } as const
+const own = { access: 'self', rateLimit: 'mfa', enrolment: true, stepUp: 'highest' } as const
 const sending = ['otp_quota_exceeded', 'otp_cooldown'] as const
 
 function signInRoutes(app: App, deps: MfaDeps): void {
@@ -255,14 +255,14 @@ function otherRoutes(app: App, deps: MfaDeps): void {
   app.route({
     method: 'DELETE',
     url: '/auth/mfa/:method',
-    config: { access: 'self', rateLimit: 'mfa' },
+    config: { access: 'self', rateLimit: 'mfa', stepUp: 'highest' },
     schema: {
       operationId: 'removeMfa',
       tags: ['mfa'],
       summary: 'Remove a second factor',
       description:
-        'Needs a second factor from the last 10 minutes. The other sessions end. With the last factor the ' +
-        'recovery codes go as well. Passkeys have a route of their own.',
+        'The other sessions end. With the last factor the recovery codes go as well. Passkeys have a route of ' +
+        'their own.',
       params: Type.Object({
         method: Type.Union([Type.Literal('totp'), Type.Literal('sms'), Type.Literal('email')], {
           description: 'The second factor',

@@ -32,7 +32,7 @@ const schemas = [
   PasskeyListSchema,
 ]
 
-const own = { access: 'self', rateLimit: 'mfa', enrolment: true } as const
+const own = { access: 'self', rateLimit: 'mfa', enrolment: true, stepUp: 'highest' } as const
 const params = idParams('the passkey')
 
 /** Passkeys (WebAuthn Level 3): keeping them, and signing in with one alone. */
@@ -175,12 +175,12 @@ function managementRoutes(app: App, deps: PasskeyDeps): void {
   app.route({
     method: 'DELETE',
     url: '/auth/passkeys/:id',
-    config: { access: 'self', rateLimit: 'mfa' },
+    config: { access: 'self', rateLimit: 'mfa', stepUp: 'highest' },
     schema: {
       operationId: 'removePasskey',
       tags: ['passkeys'],
       summary: 'Remove a passkey',
-      description: 'Needs a second factor from the last 10 minutes. The other sessions end.',
+      description: 'The other sessions end.',
       params,
       response: { 204: NoBody, ...problemResponses('not_found') },
     },

@@ -143,7 +143,7 @@ function accountRoutes(app: App, deps: RecoveryDeps): void {
   app.route({
     method: 'DELETE',
     url: '/users/me',
-    config: { access: 'self' },
+    config: { access: 'self', stepUp: 'recent' },
     schema: {
       operationId: 'deleteMe',
       tags: ['users'],

@@ -2,6 +2,7 @@ import type { PasswordHasher } from '../../hashing/pool.ts'
 import { can, type Principal } from '../../http/principal.ts'
 import type { FieldError } from '../../http/problem-schema.ts'
 import { ProblemError } from '../../http/problems.ts'
+import { requireStepUp } from '../../http/step-up.ts'
 import { emailKey } from '../../lib/text.ts'
 import { defaultRole, grantRole, refuseRolesBeyond } from '../access/index.ts'
 import type { Origin } from '../audit/index.ts'
@@ -31,7 +32,7 @@ export type AcceptedRegistration = {
  * Registers a user, and sends them the mail that proves their address. Whoever holds `users:create` may also
  * set what is otherwise the default.
  * @returns the new id; undefined where REGISTRATION_PRIVACY leaves the rest to a job
- * @throws ProblemError registration_closed, forbidden_field, validation_failed, email_taken, username_taken,
+ * @throws ProblemError registration_closed, step_up_required (for roles or a proved address), forbidden_field, validation_failed, email_taken, username_taken,
  *   phone_taken, service_busy
  */
 export async function register(
@@ -62,6 +63,9 @@ async function accept(
     ...user,
     names: [user.full_name, user.first_name, user.last_name],
   })
+  if (creator && (roles.length > 0 || input.email_verified)) {
+    requireStepUp('highest', creator, deps.clock.now())
+  }
   if (creator) await refuseRolesBeyond(deps.store.db, creator, roles, fieldOf(input.role))
   const { email, username, full_name, first_name, last_name, phone_number, is_active, email_verified } = user
   const fields = {

@@ -57,6 +57,7 @@ export function authRoutes(app: App, deps: AuthDeps & ArrivalReplyDeps & { brows
         202: ref(AcceptedSchema),
         ...problemResponses(
           'registration_closed',
+          'step_up_required',
           'forbidden_field',
           'email_taken',
           'username_taken',

@@ -23,6 +23,8 @@ import {
 } from './schemas.ts'
 
 const manage = { access: { permission: 'settings:manage' } } as const
+/** A definition binds everybody, also those who may more than whoever changes it. */
+const changing = { ...manage, stepUp: 'highest' } as const
 const KeyParams = Type.Object({ key: DefinitionKeySchema }, { additionalProperties: false })
 
 const send = (reply: FastifyReply, definition: Definition): FastifyReply =>
@@ -97,7 +99,7 @@ function createRoute(app: App, deps: DefinitionDeps): void {
   app.route({
     method: 'POST',
     url: '/settings/definitions',
-    config: manage,
+    config: changing,
     schema: {
       operationId: 'createSettingDefinition',
       tags: ['settings'],
@@ -122,7 +124,7 @@ function changeRoutes(app: App, deps: DefinitionDeps): void {
   app.route({
     method: 'PUT',
     url: '/settings/definitions/:key',
-    config: manage,
+    config: changing,
     schema: {
       operationId: 'updateSettingDefinition',
       tags: ['settings'],
@@ -159,7 +161,7 @@ function changeRoutes(app: App, deps: DefinitionDeps): void {
   app.route({
     method: 'DELETE',
     url: '/settings/definitions/:key',
-    config: manage,
+    config: changing,
     schema: {
       operationId: 'deleteSettingDefinition',
       tags: ['settings'],

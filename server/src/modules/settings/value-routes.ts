@@ -57,7 +57,9 @@ async function change(
   request: FastifyRequest & { body: JsonObject },
   target: { userId: string; scope: Scope; mayWriteReadonly: boolean },
 ): Promise<ValuesJson> {
-  await changeValues(deps, originOf(request), { ...target, body: request.body, ifMatch: ifMatchOf(request) })
+  const principal = principalOf(request)
+  const { body } = request
+  await changeValues(deps, originOf(request), { ...target, principal, body, ifMatch: ifMatchOf(request) })
   return deps.reader.read(target.userId, target.scope)
 }
 
@@ -147,7 +149,8 @@ function changeOthersRoute(app: App, deps: Deps, { scope, path, suffix }: Kind):
       operationId: `updateUser${suffix}`,
       tags: ['settings'],
       summary: `Change a user’s ${path}`,
-      description: 'As the user would, and read-only keys as well.',
+      description:
+        'As the user would, and read-only keys as well. Users who may do more than the caller are refused.',
       params: UserIdParams,
       headers: IfMatchHeaders,
       body: ref(ValueChangesSchema),

@@ -1,9 +1,11 @@
 import { type ConstraintProblems, orConflict } from '../../db/constraints.ts'
 import type { Store, Tx } from '../../db/store.ts'
+import type { Principal } from '../../http/principal.ts'
 import type { FieldError } from '../../http/problem-schema.ts'
 import { ProblemError } from '../../http/problems.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { equalJson, isObject, type Json, type JsonObject } from '../../lib/json.ts'
+import { refuseMightier } from '../access/index.ts'
 import { appendAudit, type Origin } from '../audit/index.ts'
 import { appendEvent } from '../events/index.ts'
 import { applyPrivacy, lockForPrivacy } from './effects.ts'
@@ -27,6 +29,8 @@ export type ValuesChange = {
   body: JsonObject
   /** The versions that the caller has seen; undefined: any will do. */
   ifMatch: ReadonlySet<number> | 'any' | undefined
+  /** Who changes them. */
+  principal: Principal
   /** Whether keys that are read-only for users may be set. */
   mayWriteReadonly: boolean
 }
@@ -37,9 +41,11 @@ const maxBytes = 64 * 1024
 /**
  * Changes some of a user's values: all of them, or none. What is the same already is no change; if nothing is
  * left, nothing is written, audited or published.
- * @throws ProblemError settings_invalid that names every bad key, precondition_failed, not_found
+ * @throws ProblemError settings_invalid that names every bad key, precondition_failed, not_found, forbidden (of
+ *   somebody who may more)
  */
 export async function changeValues(deps: ValuesDeps, origin: Origin, change: ValuesChange): Promise<void> {
+  await refuseMightier(deps.store.db, change.principal, change.userId)
   const changes = changesOf(change.body)
   const known = await deps.definitions.current()
   refuse(checkAlone(known, changes, change))

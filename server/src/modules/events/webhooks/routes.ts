@@ -16,6 +16,7 @@ import { mostAtOnce, type Webhooks } from './service.ts'
 
 const tags = ['webhooks']
 const config = { access: { permission: 'webhooks:manage' } }
+const changing = { ...config, stepUp: 'highest' } as const
 const EndpointId = idParams('the endpoint')
 const notFound = problemResponses('not_found')
 
@@ -56,7 +57,7 @@ function endpointRoutes(app: App, webhooks: Webhooks): void {
   app.route({
     method: 'POST',
     url: '/webhooks',
-    config,
+    config: changing,
     schema: {
       operationId: 'createWebhook',
       tags,
@@ -90,7 +91,7 @@ function endpointRoutes(app: App, webhooks: Webhooks): void {
   app.route({
     method: 'PATCH',
     url: '/webhooks/:id',
-    config,
+    config: changing,
     schema: {
       operationId: 'updateWebhook',
       tags,
@@ -110,7 +111,7 @@ function endpointRoutes(app: App, webhooks: Webhooks): void {
   app.route({
     method: 'DELETE',
     url: '/webhooks/:id',
-    config,
+    config: changing,
     schema: {
       operationId: 'deleteWebhook',
       tags,
@@ -130,7 +131,7 @@ function secretRoutes(app: App, webhooks: Webhooks): void {
   app.route({
     method: 'POST',
     url: '/webhooks/:id/rotate-secret',
-    config,
+    config: changing,
     schema: {
       operationId: 'rotateWebhookSecret',
       tags,

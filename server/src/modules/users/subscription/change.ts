@@ -1,6 +1,8 @@
 import type { Store, Tx } from '../../../db/store.ts'
+import type { Principal } from '../../../http/principal.ts'
 import { ProblemError } from '../../../http/problems.ts'
 import { latestTime } from '../../../lib/clock.ts'
+import { refuseMightier } from '../../access/index.ts'
 import { appendAudit, type Origin } from '../../audit/index.ts'
 import { appendEvent } from '../../events/index.ts'
 import { type LockedUser, lockUser, updateUser } from '../repo.ts'
@@ -12,18 +14,20 @@ export type Terms = Omit<Subscription, 'since'>
 
 /**
  * Sets a user's subscription. The same as it is already is no change and leaves no trace.
- * @throws ProblemError not_found, validation_failed for an end that has passed
+ * @throws ProblemError not_found, validation_failed for an end that has passed, forbidden (of somebody who may
+ *   more)
  */
 export function setSubscription(
   store: Store,
   at: Date,
   origin: Origin,
-  userId: string,
+  { principal, userId }: { principal: Principal; userId: string },
   wanted: (present: Subscription) => Terms,
 ): Promise<void> {
   return store.transact(async trx => {
     const user = await lockUser(trx, userId)
     if (!user || user.deleted_at) throw new ProblemError('not_found')
+    await refuseMightier(trx, principal, userId)
     await noteEnd(store, trx, at, user)
     const present = subscriptionOf(user, at)
     const next = wanted(present)

@@ -2,6 +2,7 @@ import { Type } from 'typebox'
 import type { Store } from '../../../db/store.ts'
 import { principalOf } from '../../../http/guard.ts'
 import { sendJsonText } from '../../../http/json-text.ts'
+import type { Principal } from '../../../http/principal.ts'
 import { ProblemError } from '../../../http/problems.ts'
 import { readTime } from '../../../http/read-time.ts'
 import { idParams, problemResponses, ref } from '../../../http/schemas.ts'
@@ -47,12 +48,12 @@ export function subscriptionRoutes(app: App, deps: SubscriptionDeps): void {
     },
     async handler(request, reply) {
       refuseIfManaged()
-      const { userId } = principalOf(request)
+      const principal = principalOf(request)
       const at = clock.now()
-      await setSubscription(store, at, originOf(request), userId, present =>
+      await setSubscription(store, at, originOf(request), of(principal), present =>
         upgraded(present, at, request.body?.months),
       )
-      return sendJsonText(reply, await users.readJson(userId))
+      return sendJsonText(reply, await users.readJson(principal.userId))
     },
   })
 
@@ -69,9 +70,9 @@ export function subscriptionRoutes(app: App, deps: SubscriptionDeps): void {
     },
     async handler(request, reply) {
       refuseIfManaged()
-      const { userId } = principalOf(request)
-      await setSubscription(store, clock.now(), originOf(request), userId, () => downgraded)
-      return sendJsonText(reply, await users.readJson(userId))
+      const principal = principalOf(request)
+      await setSubscription(store, clock.now(), originOf(request), of(principal), () => downgraded)
+      return sendJsonText(reply, await users.readJson(principal.userId))
     },
   })
 
@@ -83,7 +84,8 @@ export function subscriptionRoutes(app: App, deps: SubscriptionDeps): void {
       operationId: 'setSubscription',
       tags: ['users'],
       summary: 'Set a user’s subscription',
-      description: 'For billing systems and administrators.',
+      description:
+        'For billing systems and administrators. Users who may do more than the caller are refused.',
       params: idParams('the user'),
       body: ref(SubscriptionChangeSchema),
       response: { 200: ref(UserSchema), ...problemResponses('not_found') },
@@ -91,11 +93,19 @@ export function subscriptionRoutes(app: App, deps: SubscriptionDeps): void {
     async handler(request, reply) {
       const { id } = request.params
       const terms = readTerms(request.body)
-      await setSubscription(store, clock.now(), originOf(request), id, () => terms)
+      await setSubscription(
+        store,
+        clock.now(),
+        originOf(request),
+        { principal: principalOf(request), userId: id },
+        () => terms,
+      )
       return sendJsonText(reply, await users.readJson(id))
     },
   })
 }
+
+const of = (principal: Principal) => ({ principal, userId: principal.userId })
 
 function readTerms({ tier, expires_at = null }: SubscriptionChange): Terms {
   if (expires_at === null) return { tier, expiresAt: null }
