@@ -537,7 +537,7 @@ CREATE INDEX users__inactive ON public.users USING btree (id) WHERE (NOT is_acti
 CREATE INDEX users__premium ON public.users USING btree (id) WHERE (subscription_tier = 'premium'::text);
 CREATE INDEX users__subscription_ends ON public.users USING btree (subscription_expires_at) WHERE ((subscription_tier = 'premium'::text) AND (subscription_expires_at IS NOT NULL));
 CREATE STATISTICS public.users__full_name ON lower(full_name) FROM users;
-comment on column users.email_key is 'Compared form: local part in NFKC and lower case, domain in punycode';
+comment on column users.email_key is 'Compared form: local part in NFC and lower case, domain in punycode';
 comment on column users.username_key is 'Compared form: NFKC, lower case';
 
 create table verifications (

@@ -1,12 +1,13 @@
 import { Type } from 'typebox'
 import { toProblem } from '../http/errors.ts'
 import { principalOf } from '../http/guard.ts'
-import { type ProblemError, problemHeaders } from '../http/problems.ts'
+import { problemHeaders } from '../http/problems.ts'
 import { ref } from '../http/schemas.ts'
 import type { App } from '../http/types.ts'
 import { originOf } from '../modules/audit/index.ts'
 import { type ChangeEmailDeps, completeEmailChange, initiateEmailChange } from '../modules/auth/index.ts'
 import { type ChangeUsernameDeps, changeUsername } from '../modules/users/index.ts'
+import { sentencesOf } from './sentences.ts'
 
 /*
  * The profile update API that predates this service: the same rules and checks as /api/v1/auth/profile, under
@@ -73,14 +74,12 @@ export async function profileUpdateDialect(
       return reply
         .code(problem.status)
         .headers(headers)
-        .send({ success: false, error: textOf(problem) })
+        .send({ success: false, error: sentencesOf(problem) })
     })
     usernameRoute(dialect, deps)
     emailRoutes(dialect, deps)
   })
 }
-
-const textOf = ({ detail, errors, title }: ProblemError): string => detail ?? errors?.[0]?.message ?? title
 
 function usernameRoute(dialect: App, deps: ChangeUsernameDeps): void {
   dialect.route({

@@ -3,10 +3,10 @@ import { Type } from 'typebox'
 import { toProblem } from '../http/errors.ts'
 import { acceptForms } from '../http/form-body.ts'
 import { principalOf } from '../http/guard.ts'
-import type { FieldError } from '../http/problem-schema.ts'
 import { ProblemError, problemHeaders } from '../http/problems.ts'
 import { NoBody, ref } from '../http/schemas.ts'
 import type { App } from '../http/types.ts'
+import { trimSpace } from '../lib/text.ts'
 import { adminRole } from '../modules/access/index.ts'
 import { originOf } from '../modules/audit/index.ts'
 import {
@@ -28,6 +28,7 @@ import {
   type User,
   updateProfileWithin,
 } from '../modules/users/index.ts'
+import { sentencesOf } from './sentences.ts'
 import {
   TemplateChangesSchema,
   TemplateRefusedSchema,
@@ -83,17 +84,7 @@ function refuse(_request: FastifyRequest, reply: FastifyReply, problem: ProblemE
   return reply
     .code(problem.status)
     .headers(headers)
-    .send({ detail: textOf(problem) })
-}
-
-function textOf({ detail, errors = [], title }: ProblemError): string {
-  return detail ?? (errors.map(sentenceOf).join('; ') || title)
-}
-
-/** What is wrong with a field, after the field's name. */
-function sentenceOf({ path, message }: FieldError): string {
-  const field = path.slice(1)
-  return message.startsWith(field) ? message : `${field} ${message}`
+    .send({ detail: sentencesOf(problem) })
 }
 
 function registerRoute(dialect: App, deps: UserTemplateDeps): void {
@@ -156,7 +147,11 @@ function tokenRoute(forms: App, deps: UserTemplateDeps): void {
 }
 
 const nameFrom = (text: string) =>
-  text.includes('@') ? { email: text } : text.startsWith('+') ? { phone_number: text } : { username: text }
+  text.includes('@')
+    ? { email: text }
+    : trimSpace(text).startsWith('+')
+      ? { phone_number: text }
+      : { username: text }
 
 function ownRecordRoutes(dialect: App, deps: UserTemplateDeps): void {
   dialect.route({

@@ -1,4 +1,5 @@
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
+import type { FieldError } from './problem-schema.ts'
 import { type ProblemCode, ProblemError, problemHeaders, toProblemBody } from './problems.ts'
 
 /**
@@ -20,10 +21,19 @@ export function sendProblem(
   problem: ProblemError,
 ): FastifyReply {
   const body = toProblemBody(problem, { requestId: request.id, instance: pathOf(request.raw.url) })
+  // For who reads nothing but that.
+  const first = problem.errors?.[0]
+  if (first !== undefined) body.detail ??= sentenceOf(first)
   return reply
     .code(problem.status)
     .headers(problemHeaders(problem))
     .send(Buffer.from(JSON.stringify(body)))
+}
+
+/** What is wrong with a field, after its name; of the whole body, what is wrong. */
+function sentenceOf({ path, message }: FieldError): string {
+  const namesItself = path === '' || message.startsWith(`${path.replace(/^\//, '')} `)
+  return namesItself ? message : `${path}: ${message}`
 }
 
 /** What Node's HTTP server makes of a connection that ends, or is ended, in the middle of a body. */

@@ -101,10 +101,7 @@ const missingBody = (): ProblemError =>
   })
 
 function invalidInput(errors: Parameters<typeof toFieldErrors>[0], part: HttpPart): ProblemError {
-  const fields = toFieldErrors(errors, part)
-  const first = fields[0]
-  const detail = first && (first.path === '' ? first.message : `${first.path}: ${first.message}`)
-  return new ProblemError('validation_failed', { ...(detail !== undefined && { detail }), errors: fields })
+  return new ProblemError('validation_failed', { errors: toFieldErrors(errors, part) })
 }
 
 /** More fields than any body has: refused before a validator makes an error object for each. */

@@ -5,7 +5,21 @@ import { isUuid, uuidToBytes, uuidv7, uuidv7Floor } from './ids.ts'
 import { loadingCache } from './loading-cache.ts'
 import { shared, withTimeout } from './promises.ts'
 import { deriveKey, equalInConstantTime, randomToken, seal, unseal } from './secrets.ts'
-import { emailKey, fold, phoneKey, tidyName, usernameFromEmail, usernamePattern, webUrl } from './text.ts'
+import {
+  emailKey,
+  fold,
+  localeTag,
+  phoneKey,
+  readEmail,
+  readName,
+  readUsername,
+  tidyName,
+  usernameFromEmail,
+  usernameKey,
+  usernamePattern,
+  webUrl,
+} from './text.ts'
+import { timeZone } from './time-zones.ts'
 
 describe('UUIDv7', () => {
   const at = new Date('2001-02-03T04:05:06.789Z')
@@ -165,11 +179,182 @@ describe('text', () => {
     )
   })
 
-  test('a username made of any address is one, with room for a suffix', () => {
+  const space = fc
+    .array(fc.constantFrom(' ', '\t', '\n', '\u0085', '\u00a0', '\u2003', '\u2028', '\u202f', '\u3000'))
+    .map(characters => characters.join(''))
+  const letters = fc.string({
+    unit: fc.constantFrom(...'abzABZ09äÖéßøİıΣςσЖж漢ひمשﬀａK①ﬁ.+-_', 'u\u0308', '\u0301'),
+    maxLength: 20,
+  })
+
+  test('an address is stored and mailed as it is compared, and found by every form of it', () => {
+    const address = fc.oneof(
+      fc.emailAddress(),
+      fc
+        .tuple(
+          letters,
+          fc.constantFrom('example.com', 'Bücher.example', 'exＡmple.com', 'xn--bcher-kva.example'),
+        )
+        .map(([local, domain]) => `${local}@${domain}`),
+    )
     fc.assert(
-      fc.property(fc.string({ unit: 'binary', minLength: 1 }), local => {
-        expect(`${usernameFromEmail(`${local}@example.com`)}123456`).toMatch(usernamePattern)
+      fc.property(address, space, space, (email, before, after) => {
+        const kept = readEmail(email)
+        if (kept === null) return
+        expect(kept).toBe(kept.normalize('NFKC'))
+        expect(readEmail(kept)).toBe(kept)
+        expect(readEmail(before + email.normalize('NFD') + after)).toBe(kept)
+        for (const form of [kept, email, before + email + after, email.normalize('NFD')]) {
+          expect(emailKey(form)).toBe(emailKey(kept))
+        }
+        expect(emailKey(kept)).toBe(fold(emailKey(kept) ?? ''))
       }),
+      { numRuns: 2000 },
+    )
+  })
+
+  test.each(['o\ufb00ice', 'ａｌｉｃｅ', 'ﬁn', 'x\u00b2', 'ſam', '①', 'ª'])(
+    'an address of %s is refused, and no other’s',
+    local => {
+      expect(readEmail(`${local}@example.com`)).toBeNull()
+      expect(emailKey(`${local}@example.com`)).not.toBe(emailKey(`${local.normalize('NFKC')}@example.com`))
+    },
+  )
+
+  test('a username made of any address is one, with room for a suffix', () => {
+    const local = fc.oneof(fc.string({ unit: 'binary', minLength: 1 }), letters)
+    fc.assert(
+      fc.property(local, local => {
+        const name = usernameFromEmail(`${local}@example.com`)
+        expect(name).toMatch(usernamePattern)
+        expect(`${name}123456`).toMatch(usernamePattern)
+      }),
+      { numRuns: 1000 },
+    )
+  })
+
+  test('a username is kept without the space around it, and found with it, in any case', () => {
+    fc.assert(
+      fc.property(fc.stringMatching(/^[A-Za-z0-9._-]{1,32}$/), space, space, (name, before, after) => {
+        const kept = readUsername(before + name + after)
+        expect(kept).toBe(usernamePattern.test(name) ? name : null)
+        expect(usernameKey(before + name.toUpperCase() + after)).toBe(usernameKey(name))
+      }),
+    )
+  })
+
+  test('a name that is kept can be seen, is one line, and is kept as it is the next time', () => {
+    const unseen = fc.constantFrom(
+      '\u3164',
+      '\u115f',
+      '\u1160',
+      '\uffa0',
+      '\u2800',
+      '\u200f',
+      '\u00ad',
+      '\u{e0067}',
+    )
+    const text = fc
+      .array(fc.oneof(unseen, space, letters, fc.string({ unit: 'binary' })))
+      .map(all => all.join(''))
+    fc.assert(
+      fc.property(text, space, (text, around) => {
+        const name = readName(text, 75)
+        if (name === null) return
+        expect([readName(name, 75), readName(around + text.normalize('NFD') + around, 75)]).toEqual([
+          name,
+          name,
+        ])
+        expect(name).toMatch(/[\p{L}\p{N}\p{P}\p{S}]/u)
+        expect(name).not.toMatch(/[\p{Cc}\p{Zl}\p{Zp}\u202a-\u202e\u2066-\u2069]/u)
+      }),
+      { numRuns: 2000 },
+    )
+  })
+
+  test.each([
+    '\u3164',
+    '\u115f\u1160',
+    '\u2800\u2800',
+    '\uffa0',
+    '\u200f',
+    '\u034f',
+    '\ufe0f',
+    '\u{e0067}',
+    ' \u200b ',
+    '\u0301',
+    '\u{1d159}',
+  ])('a name of %j alone has nothing to see', text => expect(readName(text, 75)).toBeNull())
+
+  const england = '\u{1f3f4}\u{e0067}\u{e0062}\u{e0065}\u{e006e}\u{e0067}\u{e007f}'
+  test.each([
+    '\u05d3\u05d5\u05d3\u200f (\u05d0)',
+    '\u0639\u0644\u064a \u061cx',
+    `Ann ${england}`,
+    '👩\u200d🚀 Eva',
+    '❤\ufe0f',
+    '\u0645\u06cc\u200c\u062e',
+    '7',
+  ])('the name %j is kept', text => expect(readName(text, 75)).toBe(text))
+
+  test.each([
+    'a\u202eb',
+    'a\u2066b',
+    'a\u{e0067}\u{e007f}',
+    `${england.slice(0, -2)}`,
+    'a\u0000b',
+    'a\u200bb',
+  ])('the name %j is refused', text => expect(readName(text, 75)).toBeNull())
+
+  test.each([
+    ['de_AT', 'de-AT'],
+    ['DE_at', 'de-AT'],
+    ['zh_hant_tw', 'zh-Hant-TW'],
+    ['\u00a0en-gb\n', 'en-GB'],
+    ['sr_Latn-RS', 'sr-Latn-RS'],
+    ['de__AT', null],
+    ['de_AT.UTF-8', null],
+    ['_', null],
+    ['', null],
+  ])('the locale %j is %j, and stays it', (text, tag) => {
+    expect(localeTag(text)).toBe(tag)
+    if (tag !== null) expect(localeTag(tag.replaceAll('-', '_').toLowerCase())).toBe(tag)
+  })
+
+  test.each([
+    ['europe/vienna', 'Europe/Vienna'],
+    ['asia/calcutta', 'Asia/Calcutta'],
+    ['Asia/Kolkata', 'Asia/Kolkata'],
+    [' America/argentina/buenos_aires ', 'America/Argentina/Buenos_Aires'],
+    ['utc', 'UTC'],
+    ['est5edt', 'EST5EDT'],
+    ['us/pacific', 'US/Pacific'],
+    ['US/Pacific-New', null],
+    ['PST', null],
+    ['JST', null],
+    ['SystemV/AST4', null],
+    ['Factory', null],
+    ['+02:00', null],
+    ['GMT+2', null],
+    ['Mars/Olympus', null],
+    ['posix/Europe/Vienna', null],
+  ])('the time zone %j is %j', (text, zone) => expect(timeZone(text)).toBe(zone))
+
+  test('every time zone of the platform is kept as it is, in whatever case it comes, and can be used', () => {
+    const zones = Intl.supportedValuesOf('timeZone')
+    fc.assert(
+      fc.property(
+        fc.constantFrom(...zones),
+        fc.infiniteStream(fc.boolean()),
+        space,
+        (zone, upper, around) => {
+          const typed = [...zone].map(letter =>
+            upper.next().value ? letter.toUpperCase() : letter.toLowerCase(),
+          )
+          expect(timeZone(around + typed.join('') + around)).toBe(zone)
+          expect(() => new Intl.DateTimeFormat('en', { timeZone: zone })).not.toThrow()
+        },
+      ),
     )
   })
 

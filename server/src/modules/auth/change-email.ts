@@ -4,10 +4,11 @@ import type { Principal } from '../../http/principal.ts'
 import { ProblemError } from '../../http/problems.ts'
 import { requireStepUp } from '../../http/step-up.ts'
 import { addTime, type Clock } from '../../lib/clock.ts'
-import { emailKey } from '../../lib/text.ts'
+import { emailKey, readEmail } from '../../lib/text.ts'
 import type { Origin } from '../audit/index.ts'
 import type { Sessions } from '../sessions/index.ts'
 import {
+  aboutEmail,
   emailUndoTime,
   findUserRecord,
   isEmailTaken,
@@ -43,15 +44,16 @@ export type ChangeEmailDeps = {
 export async function initiateEmailChange(
   deps: ChangeEmailDeps,
   principal: Principal,
-  email: string,
+  typed: string,
   field = 'new_email',
 ): Promise<{ new_email: string }> {
   const { store, verification, outbound } = deps
   const at = deps.clock.now()
   requireStepUp('highest', principal, at)
-  const target = emailKey(email)
-  if (target === null) {
-    const message = `${field} takes one e-mail address of at most 254 characters`
+  const email = readEmail(typed)
+  const target = email && emailKey(email)
+  if (email === null || target === null) {
+    const message = `${field} ${aboutEmail(typed)}`
     throw new ProblemError('validation_failed', { errors: [{ path: `/${field}`, code: 'email', message }] })
   }
   const user = await findUserRecord(store.db, principal.userId)

@@ -8,6 +8,6 @@ const longest = 100
 export function readPasskeyName(name: string): string {
   const read = readName(name, longest)
   if (read !== null) return read
-  const message = `takes 1 to ${longest} characters, none of them control characters`
+  const message = `takes 1 to ${longest} characters, at least one that can be seen, none of them control characters`
   throw new ProblemError('validation_failed', { errors: [{ path: '/name', code: 'name', message }] })
 }

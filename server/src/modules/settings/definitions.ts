@@ -9,6 +9,7 @@ import { obeyedKeys } from './effects.ts'
 import { type Definitions, maxDefinitions, type Registry } from './registry.ts'
 import * as repo from './repo.ts'
 import type { Definition, DefinitionChange, NewDefinition } from './schemas.ts'
+import { keptForm } from './types.ts'
 
 export type DefinitionDeps = { store: Store; clock: Clock; definitions: Definitions }
 
@@ -20,7 +21,7 @@ export function newDefinition(registry: Registry, input: NewDefinition, version:
   const others = othersOf(registry)
   if (others.has(input.key)) throw new ProblemError('setting_exists')
   refuseReserved(registry, input.key)
-  const definition = { ...complete(input), version }
+  const definition = withKeptForms({ ...complete(input), version })
   refuseToChangeObeyed(definition)
   checkDefinition(definition, others)
   return definition
@@ -54,6 +55,17 @@ const complete = (input: NewDefinition): Omit<Definition, 'version'> => ({
   deprecated: input.deprecated ?? false,
 })
 
+/** With the values that a definition mentions in the form in which users' are kept. */
+function withKeptForms(definition: Definition): Definition {
+  const { setting_type: type, default_value, validation_rules: rules } = definition
+  const allowed_values = rules.allowed_values?.map(value => keptForm(type, value))
+  return {
+    ...definition,
+    default_value: keptForm(type, default_value),
+    validation_rules: { ...rules, ...(allowed_values && { allowed_values }) },
+  }
+}
+
 export const othersOf = ({ now }: Registry): Map<string, Definition> =>
   new Map([...now.preference, ...now.setting].map(([key, { definition }]) => [key, definition]))
 
@@ -74,7 +86,7 @@ export function candidateFor(
   change: DefinitionChange,
 ): Definition | undefined {
   const { on_invalid: _, version: __, ...fields } = change
-  const candidate = { ...before, ...fields }
+  const candidate = withKeptForms({ ...before, ...fields })
   refuseOther({ key: before.key, scope: before.scope }, candidate, 'Never changes')
   if (equalJson(before as Json, candidate as Json)) return undefined
   refuseToChangeObeyed(candidate)

@@ -4,7 +4,7 @@ import { compileSchema } from './json-schema.ts'
 import { checkPattern } from './patterns.ts'
 import type { ValidationRules } from './schemas.ts'
 import type { SettingType } from './setting-types.ts'
-import { comparable, lengthOf, type RuleName, types } from './types.ts'
+import { comparable, keptForm, lengthOf, type RuleName, types } from './types.ts'
 
 /**
  * Compiles what a definition says of its values to one function. Null never reaches it: it means «no value of
@@ -29,15 +29,16 @@ type Compilers = {
 }
 
 const compilers: Compilers = {
-  allowed_values(allowed) {
-    const known = new Set(allowed.map(canonical))
+  allowed_values(allowed, type) {
+    const keyOf = (value: Json) => canonical(keptForm(type, value))
+    const known = new Set(allowed.map(keyOf))
     const refuse = (pointer: string): Finding => ({
       ...finding('not_allowed', 'allowed_values', `Must be one of: ${listed(allowed)}.`, allowed),
       pointer,
     })
     return value => {
-      if (!Array.isArray(value)) return known.has(canonical(value)) ? undefined : refuse('')
-      const at = value.findIndex(item => !known.has(canonical(item)))
+      if (!Array.isArray(value)) return known.has(keyOf(value)) ? undefined : refuse('')
+      const at = value.findIndex(item => !known.has(keyOf(item)))
       return at === -1 ? undefined : refuse(`/${at}`)
     }
   },

@@ -1,5 +1,6 @@
 import { isObject, type Json } from '../../lib/json.ts'
-import { codePoints, emailKey, hasControls, localeTag, timeZone, webUrl } from '../../lib/text.ts'
+import { codePoints, isPlainLine, localeTag, readEmail, trimSpace, webUrl } from '../../lib/text.ts'
+import { timeZone } from '../../lib/time-zones.ts'
 import type { ValidationRules } from './schemas.ts'
 import type { SettingType } from './setting-types.ts'
 
@@ -8,6 +9,8 @@ export type RuleName = keyof ValidationRules
 type TypeRules = {
   /** Whether a value is of the type at all. */
   is: (value: Json) => boolean
+  /** A text of the type in the one form in which it is kept, where one value can be written in several. */
+  keep?: (text: string) => string | null
   /** For people: `Must be …`. */
   takes: string
   /** The rules that mean something for the type. */
@@ -23,7 +26,7 @@ const listRules = ['allowed_values', 'min_items', 'max_items', 'unique_items'] a
 /** What each type takes, and which rules it knows. */
 export const types: Readonly<Record<SettingType, TypeRules>> = {
   string: {
-    is: value => isText(value) && !hasControls(value),
+    is: value => isText(value) && isPlainLine(value),
     takes: 'text of one line',
     rules: textRules,
     limits: { max_length: 1000 },
@@ -63,23 +66,27 @@ export const types: Readonly<Record<SettingType, TypeRules>> = {
   },
   url: {
     is: value => isText(value) && webUrl(value) !== null,
+    keep: trimSpace,
     takes: 'an http or https address',
     rules: textRules,
     limits: { max_length: 2048 },
   },
   email: {
-    is: value => isText(value) && emailKey(value) !== null,
+    is: value => isText(value) && readEmail(value) !== null,
+    keep: readEmail,
     takes: 'an e-mail address',
     rules: textRules,
     limits: { max_length: 254 },
   },
   timezone: {
     is: value => isText(value) && timeZone(value) !== null,
+    keep: timeZone,
     takes: 'an IANA time zone name such as Europe/Vienna',
     rules: ['allowed_values'],
   },
   locale: {
     is: value => isText(value) && localeTag(value) !== null,
+    keep: localeTag,
     takes: 'a BCP 47 language tag such as de-AT',
     rules: ['allowed_values'],
   },
@@ -97,6 +104,13 @@ function isDate(text: string): boolean {
 /** Seconds count as 00 where they are left out, so that 09:30 and 09:30:00 compare as the same time. */
 export const comparable = (type: SettingType, value: Json): Json =>
   type === 'time' && typeof value === 'string' && value.length === 5 ? `${value}:00` : value
+
+/** A value as it is kept. One that is not of the type stays as it is, to be refused. */
+export function keptForm(type: SettingType, value: Json): Json {
+  // Of a type that a newer version of the service knows there is nothing here.
+  const { keep }: Partial<TypeRules> = types[type] ?? {}
+  return keep !== undefined && isText(value) ? (keep(value) ?? value) : value
+}
 
 /** Types whose values have an order. */
 export const ordered: ReadonlySet<SettingType> = new Set(['integer', 'number', 'date', 'time'])

@@ -9,7 +9,7 @@ import { refuseMightier } from '../access/index.ts'
 import { appendAudit, type Origin } from '../audit/index.ts'
 import { appendEvent } from '../events/index.ts'
 import { applyPrivacy, lockForPrivacy } from './effects.ts'
-import type { Definitions, Registry } from './registry.ts'
+import type { Definitions, Registry, ScopeView } from './registry.ts'
 import {
   insertValues,
   lockValues,
@@ -18,6 +18,7 @@ import {
   updateValues,
   type ValuesRow,
 } from './repo.ts'
+import { keptForm } from './types.ts'
 import { checkChanges, checkTogether } from './validate.ts'
 
 export type ValuesDeps = { store: Store; clock: Clock; definitions: Definitions }
@@ -46,8 +47,8 @@ const maxBytes = 64 * 1024
  */
 export async function changeValues(deps: ValuesDeps, origin: Origin, change: ValuesChange): Promise<void> {
   await refuseMightier(deps.store.db, change.principal, change.userId)
-  const changes = changesOf(change.body)
   const known = await deps.definitions.current()
+  const changes = keptForms(known.now[change.scope], changesOf(change.body))
   refuse(checkAlone(known, changes, change))
   await deps.store.transact(async trx => {
     await shareDefinitions(trx)
@@ -140,6 +141,14 @@ function changesOf(body: JsonObject): JsonObject {
   return Object.keys(body).length === 1 && isObject(wrapped) ? wrapped : body
 }
 
+const keptForms = (view: ScopeView, changes: JsonObject): JsonObject =>
+  Object.fromEntries(
+    Object.entries(changes).map(([key, value]) => {
+      const type = view.get(key)?.definition.setting_type
+      return [key, type === undefined ? value : keptForm(type, value)]
+    }),
+  )
+
 const isSame = (before: JsonObject, key: string, value: Json): boolean =>
   value === null
     ? !Object.hasOwn(before, key)
@@ -187,9 +196,7 @@ function checkResult(
 }
 
 function refuse(errors: FieldError[]): void {
-  const first = errors[0]
-  if (!first) return
-  throw new ProblemError('settings_invalid', { detail: `${first.path}: ${first.message}`, errors })
+  if (errors.length > 0) throw new ProblemError('settings_invalid', { errors })
 }
 
 function checkPrecondition(ifMatch: ValuesChange['ifMatch'], row: ValuesRow | undefined): void {

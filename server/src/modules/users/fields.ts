@@ -5,21 +5,30 @@ import {
   emailKey,
   localeTag,
   phoneKey,
+  readEmail,
   readName,
-  timeZone,
-  usernamePattern,
+  readText,
+  readUsername,
   webUrl,
 } from '../../lib/text.ts'
+import { timeZone } from '../../lib/time-zones.ts'
 
-/** One field's rule: the value as it is kept, or null where it breaks the rule, and what the rule says. */
-type Rule = { read: (text: string) => string | null; code: string; takes: string }
+/**
+ * One field's rule: the value as it is kept, or null where it breaks the rule, and what the rule says, in general or
+ * to the text that breaks it.
+ */
+type Rule = {
+  read: (text: string) => string | null
+  code: string
+  takes: string | ((text: string) => string)
+}
 
 const longestName = 150
 
 const name = (longest: number): Rule => ({
   read: text => readName(text, longest),
   code: 'name',
-  takes: `takes 1 to ${longest} characters, none of them control characters`,
+  takes: `takes 1 to ${longest} characters, at least one that can be seen, none of them control characters`,
 })
 
 /** A web address; of one site, where that is given. */
@@ -33,16 +42,23 @@ const address = (site?: string): Rule => ({
   takes: `takes an http or https address${site ? ` at ${site}` : ''} of at most 2048 characters`,
 })
 
+/** What an e-mail address takes, or why this one is none. */
+export const aboutEmail = (text: string): string =>
+  emailKey(text) === null
+    ? 'takes one e-mail address of at most 254 characters'
+    : 'has letters that only look like others (ligatures, full-width letters): type it with plain ones'
+
 const rules = {
   username: {
-    read: text => (usernamePattern.test(text) ? text : null),
+    read: readUsername,
     code: 'username',
-    takes: 'takes 3 to 30 of the letters A–Z and a–z, digits, “.”, “_” and “-”',
+    takes:
+      'takes 3 to 30 of the letters A–Z and a–z, digits, “.”, “_” and “-”, with a letter or digit at both ends',
   },
   email: {
-    read: text => (emailKey(text) === null ? null : text),
+    read: readEmail,
     code: 'email',
-    takes: 'takes one e-mail address of at most 254 characters',
+    takes: aboutEmail,
   },
   phone_number: {
     read: phoneKey,
@@ -66,10 +82,9 @@ const rules = {
   city: name(100),
   country: name(100),
   bio: {
-    read: text =>
-      codePoints(text.trim()) <= 2000 && text.trim() !== '' ? text.normalize('NFC').trim() : null,
+    read: text => readText(text, 2000),
     code: 'text',
-    takes: 'takes 1 to 2000 characters',
+    takes: 'takes 1 to 2000 characters, at least one that can be seen',
   },
   website_url: address(),
   linkedin_url: address('linkedin.com'),
@@ -92,7 +107,8 @@ export function readFields<T extends { [field in UserField]?: string | null | un
     const rule: Rule = rules[field]
     const value = text === null ? null : rule.read(text)
     if (text !== null && value === null) {
-      errors.push({ path: `/${field}`, code: rule.code, message: `${field} ${rule.takes}` })
+      const takes = typeof rule.takes === 'string' ? rule.takes : rule.takes(text)
+      errors.push({ path: `/${field}`, code: rule.code, message: `${field} ${takes}` })
     }
     kept[field] = value
   }

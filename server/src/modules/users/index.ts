@@ -16,7 +16,7 @@ export {
 export { createUser, type NewUser, readNewUser } from './create-user.ts'
 export { deleteDemoUsers, insertDemoUser } from './demo.ts'
 export { type EraseDeps, eraseDueUsers, eraseUser } from './erase.ts'
-export { readFields } from './fields.ts'
+export { aboutEmail, readFields } from './fields.ts'
 export { userJobs } from './jobs.ts'
 export { deactivateUser, restoreUser, softDeleteUser } from './lifecycle.ts'
 export { createUserList } from './list/list-users.ts'

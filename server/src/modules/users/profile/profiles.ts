@@ -2,7 +2,7 @@ import type { Db, Store, Tx } from '../../../db/store.ts'
 import type { FieldError } from '../../../http/problem-schema.ts'
 import { ProblemError } from '../../../http/problems.ts'
 import { equalJson, type Json, type JsonObject } from '../../../lib/json.ts'
-import { fold, readName } from '../../../lib/text.ts'
+import { fold, readName, readText, trimSpace } from '../../../lib/text.ts'
 import { appendAudit, type Origin } from '../../audit/index.ts'
 import { appendEvent } from '../../events/index.ts'
 import { camelCase } from '../event-names.ts'
@@ -124,7 +124,7 @@ const longestWord = 50
 /** Words of a list, tidied, each once whatever its case. No skill has a comma: a search separates skills by it. */
 function readWords(field: 'skills' | 'languages', list: readonly string[], errors: FieldError[]): string[] {
   const refuses = field === 'skills' ? 'commas or control characters' : 'control characters'
-  const message = `takes 1 to ${longestWord} characters, none of them ${refuses}`
+  const message = `takes 1 to ${longestWord} characters, at least one that can be seen, none of them ${refuses}`
   const kept = new Map<string, string>()
   for (const [at, text] of list.entries()) {
     const tidy = readName(text, longestWord)
@@ -142,10 +142,11 @@ const needed: ReadonlySet<string> = new Set(['institution', 'title', 'company'])
 function readEntry<T extends Education | Experience>(path: string, entry: T, errors: FieldError[]): T {
   const fields = Object.entries(entry).map(([name, value]: [string, unknown]): [string, unknown] => {
     if (typeof value !== 'string') return [name, value]
-    if (name === 'description') return [name, value.normalize('NFC').trim() || null]
+    if (name === 'description') return [name, readText(value, 2000)]
     const tidy = readName(value, 200)
-    if (tidy === null && (needed.has(name) || value.trim() !== '')) {
-      const message = 'takes 1 to 200 characters, none of them control characters'
+    if (tidy === null && (needed.has(name) || trimSpace(value) !== '')) {
+      const message =
+        'takes 1 to 200 characters, at least one that can be seen, none of them control characters'
       errors.push({ path: `${path}/${name}`, code: 'name', message })
     }
     return [name, tidy]

@@ -1,3 +1,5 @@
+import { tidyName } from '../../../lib/text.ts'
+
 /*
  * The form in which search compares text, and the keys under which the index holds it: what the SQL function
  * user_search_keys() makes of a row, this makes of a query.
@@ -37,7 +39,7 @@ export const joinWords = (...texts: (string | null)[]): string =>
   [...new Set(texts.flatMap(text => (text === null ? [] : wordsOf(text))))].map(word => ` ${word}`).join('')
 
 /** A skill is one term, punctuation and all: `C++` and `c` differ. */
-export const foldSkill = (skill: string): string => foldText(skill).trim().replace(/\s+/gu, ' ')
+export const foldSkill = (skill: string): string => tidyName(foldText(skill))
 
 /** How a row must look to be found, beside its keys, which are coarser. All patterns of a field must match. */
 export type Conditions = {
