@@ -1,6 +1,7 @@
 import { LRUCache } from 'lru-cache'
 import { RE2JS } from 're2js'
 import { type Check, finding, newEffort } from './findings.ts'
+import { estimateProgramSize } from './pattern-size.ts'
 import { lengthOf } from './types.ts'
 
 type Pattern = {
@@ -11,6 +12,12 @@ type Pattern = {
 
 /** A limit on the automaton: about what 500 characters come to. */
 const maxProgramSize = 3000
+/**
+ * A limit on what is read off the text before it is compiled: tens of milliseconds' worth. It is wide, since a choice
+ * between letters counts each of them there and is one step of the automaton.
+ */
+const maxEstimate = 10 * maxProgramSize
+const tooLarge = 'the pattern is too large'
 /** What each character costs beside the automaton, in its steps. */
 const stepsOfCharacter = 50
 
@@ -26,9 +33,10 @@ const compiled = new LRUCache<string, Pattern>({ max: 500 })
 export function compilePattern(source: string): Pattern {
   const known = compiled.get(source)
   if (known) return known
+  if (estimateProgramSize(source) > maxEstimate) throw new Error(tooLarge)
   const automaton = RE2JS.compile(source)
   const size = automaton.programSize()
-  if (size > maxProgramSize) throw new Error('the pattern is too large')
+  if (size > maxProgramSize) throw new Error(tooLarge)
   const pattern: Pattern = {
     test: text => automaton.test(text),
     stepsFor: length => (size + stepsOfCharacter) * length,
