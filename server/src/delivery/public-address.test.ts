@@ -73,13 +73,13 @@ describe('resolving', () => {
 
   test('refuses a host as soon as one of its addresses is private', async () => {
     await expect(resolveAllowed('a.example', [], resolve('8.8.8.8', '127.0.0.1'))).rejects.toThrow(
-      'not public',
+      'no public address',
     )
   })
 
   test('refuses a host without addresses, and a literal in brackets', async () => {
-    await expect(resolveAllowed('a.example', [], resolve())).rejects.toThrow('no address')
-    await expect(resolveAllowed('[::1]', [])).rejects.toThrow('not public')
+    await expect(resolveAllowed('a.example', [], resolve())).rejects.toThrow('no public address')
+    await expect(resolveAllowed('[::1]', [])).rejects.toThrow('no public address')
   })
 
   test('lets private addresses pass in the networks that are allowed, and in no other', async () => {
@@ -89,7 +89,9 @@ describe('resolving', () => {
       family: 4,
       isPrivate: true,
     })
-    await expect(resolveAllowed('a.example', allowed, resolve('10.2.0.1'))).rejects.toThrow('not public')
+    await expect(resolveAllowed('a.example', allowed, resolve('10.2.0.1'))).rejects.toThrow(
+      'no public address',
+    )
     expect(isInNetworks('192.168.7.7', allowed)).toBe(true)
     expect(isInNetworks('192.168.7.8', allowed)).toBe(false)
     expect(isInNetworks('fd12::1', allowed)).toBe(true)

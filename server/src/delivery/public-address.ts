@@ -41,8 +41,9 @@ const resolveAll: Resolve = async host => (await lookup(host, { all: true })).ma
 
 /**
  * Resolves a host and returns one address to connect to; no name is looked up again after the check. If any of
- * its addresses is neither public nor in `allowed`, the host is refused as a whole.
- * @throws ForbiddenAddress; the resolver's error
+ * its addresses is neither public nor in `allowed`, the host is refused as a whole, in the same words as a name that
+ * does not exist: nobody is to learn which names there are in the own network.
+ * @throws ForbiddenAddress
  */
 export async function resolveAllowed(
   hostname: string,
@@ -50,13 +51,11 @@ export async function resolveAllowed(
   resolve: Resolve = resolveAll,
 ): Promise<Address & { isPrivate: boolean }> {
   const host = hostname.replace(/^\[|\]$/g, '')
-  const addresses = isIP(host) ? [host] : await resolve(host)
+  const addresses = isIP(host) ? [host] : await resolve(host).catch(() => [])
+  const mayBeCalled = (address: string) => isPublicAddress(address) || isInNetworks(address, allowed)
   const [first] = addresses
-  if (first === undefined) throw new ForbiddenAddress('the host has no address')
-  for (const address of addresses) {
-    if (!isPublicAddress(address) && !isInNetworks(address, allowed)) {
-      throw new ForbiddenAddress('the host has an address that is not public')
-    }
+  if (first === undefined || !addresses.every(mayBeCalled)) {
+    throw new ForbiddenAddress('the host has no public address')
   }
   return { address: first, family: isIP(first) === 6 ? 6 : 4, isPrivate: !isPublicAddress(first) }
 }

@@ -15,6 +15,7 @@ export async function deliveryRoutes(
   const { environment, emailProvider, smsProvider } = config
   const keeps = emailProvider === 'mailbox' || smsProvider === 'mailbox'
   if (keeps && environment !== 'production') {
-    mailboxRoutes(app, createMailbox({ store, composer: delivery.composer }))
+    const mailbox = createMailbox({ store, composer: delivery.composer })
+    await app.register(async (scope: App) => mailboxRoutes(scope, mailbox))
   }
 }

@@ -65,7 +65,7 @@ describe('calling a webhook', () => {
     const target = new URL(url)
     target.port = String(port)
     const result = await caller({ allowedNetworks: [] })(message(target.href))
-    expect(result).toMatchObject({ status: null, error: 'the host has an address that is not public' })
+    expect(result).toMatchObject({ status: null, error: 'the host has no public address' })
     expect(calls).toBe(0)
   })
 
@@ -137,11 +137,27 @@ describe('calling a webhook', () => {
     expect(sent).toBeLessThan(20_000_000)
   })
 
-  test('tells a refused connection from a failed name', async () => {
+  test('says so where the connection is refused', async () => {
     expect((await caller()(message('http://127.0.0.1:1/'))).error).toBe('ECONNREFUSED')
-    const resolve = async () => {
-      throw Object.assign(new Error('getaddrinfo ENOTFOUND secret-name'), { code: 'ENOTFOUND' })
+  })
+
+  describe('tells no names of the own network from those that do not exist', () => {
+    const fails = (code: string) => async () => {
+      throw Object.assign(new Error(`getaddrinfo ${code} intranet`), { code })
     }
-    expect((await caller({ resolve })(message('https://nowhere.example/'))).error).toBe('ENOTFOUND')
+    const names: Record<string, () => Promise<string[]>> = {
+      'a private address': async () => ['10.0.0.7'],
+      'a private and a public one': async () => ['8.8.8.8', 'fd00::7'],
+      'no address': async () => [],
+      'no such name': fails('ENOTFOUND'),
+      'a name server that fails': fails('EAI_AGAIN'),
+    }
+
+    test.each(Object.entries(names))('%s', async (_what, resolve) => {
+      const call = caller({ resolve, refusalTime: 300 })
+      const result = await call(message('https://intranet.example/'))
+      expect(result).toMatchObject({ status: null, error: 'the host has no public address' })
+      expect(result.durationMs).toBeGreaterThanOrEqual(299)
+    })
   })
 })

@@ -1,5 +1,6 @@
 import http from 'node:http'
 import https from 'node:https'
+import { setTimeout } from 'node:timers/promises'
 import { ForbiddenAddress, type Resolve, resolveAllowed } from './public-address.ts'
 
 export type WebhookCall = { url: string; headers: Readonly<Record<string, string>>; body: string }
@@ -11,6 +12,8 @@ export type WebhookCaller = (call: WebhookCall) => Promise<WebhookResult>
 
 /** Milliseconds for all of it: resolving, connecting, sending, waiting. */
 const patience = 15_000
+/** Milliseconds after which a host without a public address is refused, however fast its name was found or not. */
+const refusalTime = 1000
 /** Bytes of a reply that are read, and thrown away, before the connection is cut. */
 const replyLimit = 64 * 1024
 
@@ -27,6 +30,7 @@ export function createWebhookCaller(options: {
   userAgent: string
   resolve?: Resolve
   patience?: number
+  refusalTime?: number
 }): WebhookCaller {
   return async call => {
     const start = performance.now()
@@ -35,7 +39,10 @@ export function createWebhookCaller(options: {
     try {
       const target = new URL(call.url)
       const address = await unlessAborted(
-        resolveAllowed(target.hostname, options.allowedNetworks, options.resolve),
+        refuseInTime(
+          resolveAllowed(target.hostname, options.allowedNetworks, options.resolve),
+          options.refusalTime ?? refusalTime,
+        ),
         signal,
       )
       if (target.protocol !== 'https:' && !options.allowPlainText && !address.isPrivate) {
@@ -88,6 +95,17 @@ function post(
     })
     outgoing.end(body)
   })
+}
+
+/** What `work` comes to; where it fails, not before `milliseconds` have passed. */
+async function refuseInTime<T>(work: Promise<T>, milliseconds: number): Promise<T> {
+  const passed = setTimeout(milliseconds, undefined, { ref: false })
+  try {
+    return await work
+  } catch (error) {
+    await passed
+    throw error
+  }
 }
 
 function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {

@@ -43,7 +43,19 @@ describe('the OpenAPI document', () => {
 
   test('declares the errors that every route can answer beside the route’s own', async () => {
     const responses = apiDocument(await createDocumented()).paths?.['/things/{id}']?.put?.responses ?? {}
-    expect(Object.keys(responses)).toEqual(['200', '400', '401', '403', '404', '413', '415', '500', '503'])
+    expect(Object.keys(responses)).toEqual([
+      '200',
+      '400',
+      '401',
+      '403',
+      '404',
+      '413',
+      '414',
+      '415',
+      '431',
+      '500',
+      '503',
+    ])
     expect(responses['400']).toMatchObject({
       description: expect.stringMatching(/username_cooldown.*validation_failed/),
       content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } },

@@ -37,20 +37,30 @@ export type RequestContext = {
 
 /**
  * The first hook of every request, and the only one that all share: headers, the clock of its duration, CORS
- * where there is an Origin, and what no route may see (NUL characters, malformed query strings).
+ * where there is an Origin, and what no route may see (NUL characters, malformed query strings, two hosts).
  */
 export function installRequestContext(
   app: FastifyInstance,
   { writeHeaders, cors, log }: RequestContext,
 ): void {
   app.decorateRequest('startedAt', 0)
+  const unshared: string[] = []
+  app.decorate('withoutCors', prefix => void unshared.push(prefix))
   app.addHook('onRequest', function beginRequest(request, reply, done) {
     request.startedAt = performance.now()
     request.log = reply.log = new RequestLogger(log, request.id)
     writeHeaders(request.id, reply)
-    const refusal = refuse(request.raw.url ?? '', request.query)
+    const { raw } = request
+    const url = raw.url ?? ''
+    if (!hasOneHost(raw)) {
+      reply.header('connection', 'close')
+      return done(
+        new ProblemError('bad_request', { detail: 'The request names no version, or several hosts.' }),
+      )
+    }
+    const refusal = refuse(url, request.query)
     if (refusal !== undefined) return done(refusal)
-    if (request.raw.headers.origin === undefined) return done()
+    if (raw.headers.origin === undefined || unshared.some(prefix => url.startsWith(prefix))) return done()
     cors.call(app, request, reply, done)
   })
 }
@@ -60,6 +70,24 @@ declare module 'fastify' {
     /** Milliseconds of `performance.now()` at which the request reached the service. */
     startedAt: number
   }
+  interface FastifyInstance {
+    /** Lets no page of another origin read what paths with this beginning answer, in development either. */
+    withoutCors(prefix: string): void
+  }
+}
+
+/**
+ * Two Host headers must be refused (RFC 9112, section 3.2): a proxy in front may have gone by the other one. Node
+ * refuses none at all, but takes a request line without a version for HTTP/0.9, which knows no headers.
+ */
+function hasOneHost({ httpVersionMajor, rawHeaders }: IncomingMessage): boolean {
+  if (httpVersionMajor < 1) return false
+  let hosts = 0
+  for (let n = 0; n < rawHeaders.length; n += 2) {
+    const name = rawHeaders[n]
+    if (name?.length === 4 && name.toLowerCase() === 'host') hosts += 1
+  }
+  return hosts <= 1
 }
 
 function refuse(url: string, query: unknown): ProblemError | undefined {

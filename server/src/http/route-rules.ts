@@ -71,7 +71,7 @@ function completeSchema(route: RouteOptions, limited: boolean): FastifySchema {
   return {
     ...schema,
     ...(schema.querystring === undefined && { querystring: NoQuery }),
-    response: mergeReplies(problemResponses(...commonProblems(route, schema, limited)), declared),
+    response: mergeReplies(problemResponses(...commonProblems(route, limited)), declared),
   }
 }
 
@@ -102,13 +102,18 @@ function checkDocumentation(route: RouteOptions, schema: FastifySchema): void {
   if (!schema.response) throw new Error(`${nameOf(route)} declares no response`)
 }
 
-function commonProblems(route: RouteOptions, schema: FastifySchema, limited: boolean): ProblemCode[] {
+function commonProblems(route: RouteOptions, limited: boolean): ProblemCode[] {
   const access = route.config?.access
   const guarded = access !== 'public'
   return [
     'bad_request',
     'validation_failed',
-    ...(schema.body ? (['malformed_json', 'payload_too_large', 'unsupported_media_type'] as const) : []),
+    'headers_too_large',
+    ...(route.url.includes(':') ? (['uri_too_long'] as const) : []),
+    // Also where the route takes no body: one that is sent is read all the same.
+    ...(['GET', 'HEAD'].includes(firstMethod(route))
+      ? []
+      : (['malformed_json', 'payload_too_large', 'unsupported_media_type'] as const)),
     ...(guarded ? (['unauthorized', 'invalid_token', 'forbidden'] as const) : []),
     ...(guarded && !route.config?.enrolment ? (['mfa_enrolment_required'] as const) : []),
     ...(route.config?.stepUp ? (['step_up_required'] as const) : []),

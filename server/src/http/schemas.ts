@@ -45,7 +45,7 @@ export type ProblemResponse = {
 
 /**
  * Declares the errors that a route answers with, by their codes; several of one status share its entry.
- * What every route can answer (400, 401, 403, 413, 415, 429, 500, 503) is declared for it.
+ * What every route can answer (400, 401, 403, 413, 414, 415, 429, 431, 500, 503) is declared for it.
  * @example response: { 200: ref(User), ...problemResponses('not_found', 'email_taken') }
  */
 export function problemResponses(...codes: ProblemCode[]): Record<string, ProblemResponse> {

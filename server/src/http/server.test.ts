@@ -336,6 +336,18 @@ describe('a connection', () => {
     ['bytes that are no HTTP', '\x16\x03\x01\x02\x00\x01\x00\x01\xfc\r\n\r\n', 400],
     ['a made-up version', request(['GET /ok HTTP/9.9', 'Host: a']), 400],
     ['no Host', request(['GET /ok HTTP/1.1']), 400],
+    ['two Hosts', request(['GET /ok HTTP/1.1', 'Host: a', 'Host: b']), 400],
+    ['the same Host twice', request(['GET /ok HTTP/1.1', 'Host: a', 'X-Y: 1', 'host: a']), 400],
+    ['two Hosts for a path that is none', request(['GET /nope HTTP/1.1', 'HOST: a', 'Host: b']), 400],
+    ['two Hosts in HTTP/1.0', request(['GET /ok HTTP/1.0', 'Host: a', 'Host:']), 400],
+    [
+      'two Hosts and a body',
+      request(['POST /fail HTTP/1.1', 'Host: a', 'Host: b', 'Content-Length: 2'], '{}'),
+      400,
+    ],
+    ['no version', request(['GET /ok']), 400],
+    ['no version, with headers', request(['GET /ok', 'Host: a']), 400],
+    ['version 0.9', request(['GET /ok HTTP/0.9', 'Host: a']), 400],
     [
       'two lengths',
       request(['POST /fail HTTP/1.1', 'Host: a', 'Content-Length: 1', 'Content-Length: 2'], 'ab'),
@@ -356,6 +368,11 @@ describe('a connection', () => {
     const reply = await sendRaw(addRoutes(createTestServer()), bytes)
     expect(reply).toMatch(new RegExp(`^HTTP/1.1 ${status} `))
     expect(reply.match(/^HTTP\/1.1 /gm)).toHaveLength(1)
+  })
+
+  test('with one Host in HTTP/1.1, or none in HTTP/1.0, is served', async () => {
+    for (const lines of [['GET /ok HTTP/1.1', 'hOsT: a', 'Connection: close'], ['GET /ok HTTP/1.0']])
+      expect(await sendRaw(addRoutes(createTestServer()), request(lines))).toMatch(/^HTTP\/1.1 200 /)
   })
 
   test('with headers too large gets problem details with the security headers', async () => {

@@ -136,6 +136,43 @@ describe('as a page', () => {
   })
 })
 
+describe('to pages from elsewhere', () => {
+  const paths = ['/dev/mailbox', '/dev/mailbox.json', '/dev/mailbox.css', '/dev/mailbox/nothing']
+
+  test.each([
+    'evil.example',
+    'localhost.evil.example',
+    '192.168.1.7:8000',
+    'a@localhost.example',
+    'localhost:x',
+    '?',
+  ])('that lead a name of theirs here it answers nothing: Host %j', async host => {
+    for (const url of paths) {
+      const reply = await roster.app.inject({ url, headers: { host } })
+      expect([reply.statusCode, reply.body.includes('482913')]).toEqual([403, false])
+    }
+  })
+
+  test.each(['localhost', 'LOCALHOST:8000', '127.0.0.1:8000', '[::1]:8000', 'roster.localhost:81'])(
+    'it is none under Host %j',
+    async host => {
+      expect((await roster.app.inject({ url: '/dev/mailbox.json', headers: { host } })).statusCode).toBe(200)
+    },
+  )
+
+  test('CORS lets none of them read it, though in development it lets them read the rest', async () => {
+    const allowedFor = async (url: string, method: 'GET' | 'OPTIONS', origin: string) => {
+      const headers = { origin, 'access-control-request-method': 'GET' }
+      return (await roster.app.inject({ method, url, headers })).headers['access-control-allow-origin']
+    }
+    for (const origin of ['https://evil.example', 'http://localhost:3000', 'http://localhost:8000'])
+      for (const method of ['GET', 'OPTIONS'] as const) {
+        for (const url of paths) expect(await allowedFor(url, method, origin)).toBeUndefined()
+        expect(await allowedFor('/health', method, origin)).toBe(origin)
+      }
+  })
+})
+
 test.each([
   [
     'with a provider that sends',

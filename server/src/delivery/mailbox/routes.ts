@@ -1,13 +1,16 @@
 import { Type } from 'typebox'
 import { ProblemError } from '../../http/problems.ts'
-import { ref } from '../../http/schemas.ts'
+import { problemResponses, ref } from '../../http/schemas.ts'
 import { sendPage } from '../../http/security-headers.ts'
 import type { App } from '../../http/types.ts'
+import { isLoopbackUrl } from '../../lib/loopback.ts'
 import { MailboxMessageSchema, MailboxSchema } from '../schemas.ts'
 import { listPage, messagePage, style } from './page.ts'
 import type { Mailbox } from './read.ts'
 
 const hidden = { schema: { hide: true }, config: { access: 'public' as const } }
+
+const hint = 'The mailbox answers to names of this machine alone, such as localhost.'
 
 /** A mail, framed: it may show pictures and its own styles, open links beside itself, and do nothing else. */
 const framedPolicy = [
@@ -21,10 +24,19 @@ const framedPolicy = [
 ].join('; ')
 
 /**
- * The mailbox as a page and as JSON, at the root of the server. For development only: whoever reaches it reads
- * everybody's codes.
+ * The mailbox as a page and as JSON, at the root of the server, in a scope of its own. For development only: whoever
+ * reaches it reads everybody's codes. So no page of another origin gets at it: none may read it by CORS, and none that
+ * makes its own name lead to this machine (DNS rebinding), since it answers to local names alone.
  */
 export function mailboxRoutes(app: App, mailbox: Mailbox): void {
+  app.withoutCors('/dev/mailbox')
+  app.addHook('onRequest', (request, _reply, done) =>
+    done(
+      isLoopbackUrl(`http://${request.headers.host}`)
+        ? undefined
+        : new ProblemError('forbidden', { detail: hint }),
+    ),
+  )
   for (const schema of [MailboxMessageSchema, MailboxSchema]) app.addSchema(schema)
   jsonRoute(app, mailbox)
 
@@ -71,7 +83,8 @@ function jsonRoute(app: App, mailbox: Mailbox): void {
       tags: ['messages'],
       summary: 'The mailbox of development',
       description:
-        'Every mail and text message that would have been sent, newest first. Only with the mailbox as provider, and never in production.',
+        'Every mail and text message that would have been sent, newest first. Only with the mailbox as provider, and never in ' +
+        'production. Only under a name of this machine, such as `localhost`, and not for pages of other origins.',
       querystring: Type.Object(
         {
           to: Type.Optional(Type.String({ maxLength: 320, description: 'Only messages to it' })),
@@ -81,7 +94,7 @@ function jsonRoute(app: App, mailbox: Mailbox): void {
         },
         { additionalProperties: false },
       ),
-      response: { 200: ref(MailboxSchema) },
+      response: { 200: ref(MailboxSchema), ...problemResponses('forbidden') },
     },
     handler: async ({ query: { to, limit = 100 } }) => ({ items: await mailbox.list({ to, limit }) }),
   })
