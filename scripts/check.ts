@@ -6,6 +6,7 @@ const programs = path.join(import.meta.dirname, '../node_modules/.bin')
 
 const checks = [
   { name: 'types', command: ['tsc', '--noEmit', '-p', '.'] },
+  { name: 'types of the pages’ script', command: ['tsc', '--noEmit', '-p', 'server/src/pages/browser'] },
   { name: 'lint', command: ['biome', 'check', '--colors=off'] },
   { name: 'unused code', command: ['knip', '--no-progress'] },
 ]

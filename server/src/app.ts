@@ -24,6 +24,7 @@ import {
 import { settingRoutes } from './modules/settings/index.ts'
 import { type Phase, type Probe, systemRoutes } from './modules/system/index.ts'
 import { profileRoutes, subscriptionRoutes, usernameRoute, userRoutes } from './modules/users/index.ts'
+import { pageRoutes } from './pages/index.ts'
 import { createSharedRateLimitStore } from './redis/rate-limit-store.ts'
 import type { Resources, Services } from './services.ts'
 import { version } from './version.ts'
@@ -56,7 +57,7 @@ export async function buildApp(deps: AppDeps): Promise<App> {
   addGuard(app, services.authenticator.authenticate, clock)
   recordRefusals(app, services)
 
-  const browserMode = createBrowserMode(app, config)
+  const browserMode = createBrowserMode(app, { ...config, pageSessionKey: services.pageSessionKey })
   const replyWithTokens = createTokensReply({ users: services.users, browserMode })
   systemRoutes(app, {
     config,
@@ -93,6 +94,7 @@ export async function buildApp(deps: AppDeps): Promise<App> {
   )
   await deliveryRoutes(app, { config, store, delivery: services.delivery })
   await linkPageRoutes(app, { ...services, ...settings })
+  await pageRoutes(app, config, { ...services, ...settings, browserMode })
   await profileUpdateDialect(app, { ...services, ...settings })
   await userTemplateDialect(app, { ...services, ...settings })
   return app

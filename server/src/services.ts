@@ -98,6 +98,8 @@ export type Services = AdministratorDeps &
     verification: Verification
     /** Seals registrations that wait in the job queue. */
     registrationKey: Buffer
+    /** Proves the cookie by which our own pages know a session. */
+    pageSessionKey: Buffer
     countEmailChange: ContactCounter
     countUsernameChange: UsernameCounter
     delivery: Delivery
@@ -207,6 +209,7 @@ export function createServices(resources: Resources): Services {
     sessions,
     verification,
     registrationKey: deriveKey(root, 'private registrations'),
+    pageSessionKey: deriveKey(root, 'page sessions'),
     countEmailChange: createEmailChangeCounter(metrics.registry),
     countUsernameChange: createUsernameCounter(metrics.registry),
     delivery,

@@ -63,6 +63,12 @@ export function checkFolder(folder: string | undefined): Finding | undefined {
   return isThere ? undefined : refuse('is no folder')
 }
 
+export function checkImageFile(file: string | undefined): Finding | undefined {
+  if (file === undefined) return undefined
+  if (!/\.(svg|png|webp)$/i.test(file)) return refuse('is no .svg, .png or .webp file')
+  return fs.statSync(file, { throwIfNoEntry: false })?.isFile() ? undefined : refuse('is no file')
+}
+
 export function checkDatabaseUrl(
   url: string | undefined,
   { environment }: SettingContext,

@@ -36,6 +36,24 @@ export const imageUrl: Parser<string> = {
   },
 }
 
+export const webAddress: Parser<string> = {
+  takes: 'an http or https address',
+  parse(text) {
+    const url = webUrl(text.trim())
+    if (url === null) throw new BadValue()
+    return url
+  },
+}
+
+export const mailAddress: Parser<string> = {
+  takes: 'an e-mail address',
+  parse(text) {
+    const value = text.trim()
+    if (emailKey(value) === null) throw new BadValue()
+    return value
+  },
+}
+
 export const twilioAccount: Parser<string> = {
   takes: '`AC` and 32 hexadecimal digits',
   parse(text) {

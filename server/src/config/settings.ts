@@ -4,6 +4,7 @@ import {
   checkEncryptionKey,
   checkFolder,
   checkHost,
+  checkImageFile,
   checkJwtSecret,
   checkMetricsToken,
   checkOrigins,
@@ -19,7 +20,15 @@ import {
   checkSmtpUrl,
   checkTwilio,
 } from './delivery-checks.ts'
-import { color, imageUrl, sender, smsSender, twilioAccount } from './delivery-parsers.ts'
+import {
+  color,
+  imageUrl,
+  mailAddress,
+  sender,
+  smsSender,
+  twilioAccount,
+  webAddress,
+} from './delivery-parsers.ts'
 import {
   baseUrl,
   boolean,
@@ -106,14 +115,57 @@ export const settings = {
     key: 'brandLogoUrl',
     group: 'Service',
     ...imageUrl,
-    about: 'Your logo, shown on top of mails in place of the name. A PNG, at least 80 pixels high.',
+    about: 'Your logo, shown on top of mails and pages in place of the name. A PNG, at least 80 pixels high.',
+  }),
+  BRAND_LOGO_FILE: optional({
+    key: 'brandLogoFile',
+    group: 'Service',
+    ...path,
+    about:
+      'Your logo as a file (SVG, PNG or WebP), which the pages show from this service, in place of BRAND_LOGO_URL.',
+    check: checkImageFile,
   }),
   BRAND_COLOR: required({
     key: 'brandColor',
     group: 'Service',
     ...color,
     default: '#2f6feb',
-    about: 'The colour of buttons. Text on it is made light or dark, whichever can be read.',
+    about:
+      'The colour of buttons and links. Pages make it lighter or darker where it could not be read; text on it is light or dark, whichever can be read.',
+  }),
+  TERMS_URL: optional({
+    key: 'termsUrl',
+    group: 'Service',
+    ...webAddress,
+    about: 'Your terms of use. The pages link to them, and registering says that one agrees.',
+  }),
+  PRIVACY_URL: optional({
+    key: 'privacyUrl',
+    group: 'Service',
+    ...webAddress,
+    about: 'Your privacy notice. The pages link to it.',
+  }),
+  SUPPORT_EMAIL: optional({
+    key: 'supportEmail',
+    group: 'Service',
+    ...mailAddress,
+    about: 'Where people ask for help. The pages link to it.',
+  }),
+  APP_URL: optional({
+    key: 'appUrl',
+    group: 'Service',
+    ...webAddress,
+    defaultNote: 'the account page',
+    about:
+      'Where your application is: pages and mails lead there when their work is done, and so does a sign-in that was not asked for by another page.',
+  }),
+  LOCALES_DIR: optional({
+    key: 'localesDir',
+    group: 'Service',
+    ...path,
+    about:
+      'Folder with further languages of pages and mails, a file each, such as `fr.json`. English and German are built in. See `docs/brand.md`.',
+    check: checkFolder,
   }),
   DATA_DIR: required({
     key: 'dataDir',

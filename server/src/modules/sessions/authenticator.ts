@@ -17,6 +17,8 @@ export type Authenticator = {
    * @throws ProblemError invalid_token, also when the session, its user or its signing key is gone
    */
   authenticate(token: string): Principal | Promise<Principal>
+  /** Who a living session acts as, for our own pages, which know it without a token; undefined where it has ended. */
+  authenticateSession(sessionId: string): Promise<Principal | undefined>
   /** What the database says of a session now. */
   loadPrincipal(sessionId: string): Promise<PrincipalRow | undefined>
 }
@@ -115,6 +117,12 @@ export function createAuthenticator(deps: {
 
   return {
     loadPrincipal,
+    async authenticateSession(sessionId) {
+      const trusting = news.isCurrent(performance.now())
+      const session = await (trusting ? sessions.get(sessionId) : loadSession(sessionId))
+      if (session) activity.seen(session.activity, clock.now().getTime())
+      return session?.principal
+    },
     authenticate(token) {
       const known = tokens.get(token)
       if (known === undefined) return authenticateSlowly(token)

@@ -3,8 +3,9 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
 import { ProblemError } from '../../http/problems.ts'
 import type { App } from '../../http/types.ts'
+import { isUuid } from '../../lib/ids.ts'
 import { isLoopbackUrl } from '../../lib/loopback.ts'
-import { randomToken } from '../../lib/secrets.ts'
+import { equalInConstantTime, hmacSha256, randomToken } from '../../lib/secrets.ts'
 
 /**
  * Browser mode: a page that sends `X-Roster-Client: browser` never sees its refresh token. It travels in an
@@ -14,11 +15,22 @@ import { randomToken } from '../../lib/secrets.ts'
 export type BrowserMode = {
   /** Whether the request is one. @throws ProblemError csrf_failed where its Origin is not ours */
   isOn(request: FastifyRequest): boolean
+  /** Whether pages of an origin may act for whoever is signed in. */
+  isOurs(origin: string): boolean
   refreshToken(request: FastifyRequest): string | undefined
-  keep(reply: FastifyReply, refreshToken: string, maxAge: number): void
+  /** Which session a page of ours is opened in; nobody else's, and none that was made up. It may have ended. */
+  sessionId(request: FastifyRequest): string | undefined
+  /** Keeps what `tokens` hold in the browser: the refresh token, and by which session our own pages know it. */
+  keep(
+    reply: FastifyReply,
+    tokens: { refresh_token: string; refresh_expires_in: number; session_id: string },
+  ): void
   clear(reply: FastifyReply): void
   /** What this browser is recognised by at its next sign-in; undefined outside browser mode. */
   device(request: FastifyRequest, reply: FastifyReply): string | undefined
+  /** The same for our own pages: what it is recognised by, or is from now on. */
+  deviceOf(request: FastifyRequest): string
+  keepDevice(reply: FastifyReply, device: string): void
 }
 
 /** The headers of routes that answer with tokens. */
@@ -41,13 +53,21 @@ export function createBrowserMode(
     environment: 'development' | 'production'
     publicUrl: string
     allowedOrigins: '*' | readonly string[]
+    /** Proves that we wrote the cookie of a page's session. */
+    pageSessionKey: Buffer
   },
 ): BrowserMode {
   const secure = settings.publicUrl.startsWith('https:')
   const prefix = secure ? '__Host-' : ''
   const name = `${prefix}roster_refresh`
   const deviceName = `${prefix}roster_device`
+  const sessionName = `${prefix}roster_session`
   const attributes = { path: '/', httpOnly: true, sameSite: 'strict', secure } as const
+  // Lax, so that whoever follows a link to a page of ours from another site is known there. Only pages read it.
+  const pageAttributes = { ...attributes, sameSite: 'lax' } as const
+  const cookieOf = (request: FastifyRequest, cookie: string) =>
+    app.parseCookie(request.headers.cookie ?? '')[cookie]
+  const macOf = (sessionId: string) => hmacSha256(settings.pageSessionKey, sessionId).toString('base64url')
 
   /** In development also any page of this machine, never one from elsewhere, though CORS lets that read. */
   function isOurs(origin: string): boolean {
@@ -63,18 +83,37 @@ export function createBrowserMode(
     return true
   }
 
+  function deviceOf(request: FastifyRequest): string {
+    const kept = cookieOf(request, deviceName)
+    return kept !== undefined && /^[\w-]{22}$/.test(kept) ? kept : randomToken(16)
+  }
+
+  const keepDevice = (reply: FastifyReply, device: string) =>
+    void reply.setCookie(deviceName, device, { ...attributes, maxAge: deviceMemory })
+
   return {
     isOn,
-    refreshToken: request => app.parseCookie(request.headers.cookie ?? '')[name],
-    keep: (reply, refreshToken, maxAge) =>
-      void reply.setCookie(name, refreshToken, { ...attributes, maxAge }),
-    clear: reply => void reply.clearCookie(name, attributes),
+    isOurs,
+    refreshToken: request => cookieOf(request, name),
+    sessionId(request) {
+      const [id = '', mac = ''] = (cookieOf(request, sessionName) ?? '').split('.')
+      return isUuid(id) && equalInConstantTime(mac, macOf(id)) ? id : undefined
+    },
+    keep(reply, { refresh_token, refresh_expires_in: maxAge, session_id }) {
+      reply.setCookie(name, refresh_token, { ...attributes, maxAge })
+      reply.setCookie(sessionName, `${session_id}.${macOf(session_id)}`, { ...pageAttributes, maxAge })
+    },
+    clear(reply) {
+      reply.clearCookie(name, attributes)
+      reply.clearCookie(sessionName, pageAttributes)
+    },
     device(request, reply) {
       if (!isOn(request)) return undefined
-      const kept = app.parseCookie(request.headers.cookie ?? '')[deviceName]
-      const device = kept !== undefined && /^[\w-]{22}$/.test(kept) ? kept : randomToken(16)
-      reply.setCookie(deviceName, device, { ...attributes, maxAge: deviceMemory })
+      const device = deviceOf(request)
+      keepDevice(reply, device)
       return device
     },
+    deviceOf,
+    keepDevice,
   }
 }

@@ -14,7 +14,7 @@ export type ReplyWithTokens = (
 export function createTokensReply(deps: { users: UserReader; browserMode: BrowserMode }): ReplyWithTokens {
   return async (request, reply, { user_id, refresh_token, ...tokens }) => {
     const inCookie = deps.browserMode.isOn(request)
-    if (inCookie) deps.browserMode.keep(reply, refresh_token, tokens.refresh_expires_in)
+    if (inCookie) deps.browserMode.keep(reply, { ...tokens, refresh_token })
     const head = JSON.stringify(inCookie ? tokens : { ...tokens, refresh_token })
     // The user is JSON text already, kept for the requests that follow.
     const body = `${head.slice(0, -1)},"user":${await deps.users.readJson(user_id)}}`

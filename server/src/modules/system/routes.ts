@@ -58,7 +58,7 @@ function serviceInfoRoute(app: App, { clock, version }: SystemDeps): void {
     handler(request, reply) {
       reply.header('vary', 'Accept')
       if (request.headers.accept?.includes('text/html')) {
-        reply.redirect('/docs', 302)
+        reply.redirect('/account', 302)
         return
       }
       reply.send({

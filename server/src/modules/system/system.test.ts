@@ -66,7 +66,7 @@ describe('service information', () => {
     })
     const browser = await app.inject({ url: '/', headers: { accept: 'text/html,*/*;q=0.8' } })
     expect(browser.statusCode).toBe(302)
-    expect(browser.headers).toMatchObject({ location: '/docs', vary: 'Accept' })
+    expect(browser.headers).toMatchObject({ location: '/account', vary: 'Accept' })
   })
 })
 
