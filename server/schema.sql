@@ -2,6 +2,13 @@
 
 create type roletype as enum ('admin', 'user');
 
+CREATE OR REPLACE FUNCTION public.password_hash_kind(hash text)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN (hash ~~ '$2%'::text) THEN ("left"(hash, 7) || repeat('.'::text, 53)) ELSE ((("substring"(hash, '^(.*\$)[^$]*\$[^$]*$'::text) || repeat('A'::text, 22)) || '$'::text) || repeat('A'::text, length(rtrim("substring"(hash, '[^$]*$'::text), '='::text)))) END
+;
+
 CREATE OR REPLACE FUNCTION public.refuse_audit_change()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -421,6 +428,7 @@ create table user_credentials (
   constraint user_credentials_pkey PRIMARY KEY (user_id),
   constraint user_credentials_user_id_fkey FOREIGN KEY (user_id) REFERENCES users(id) ON DELETE CASCADE
 );
+CREATE INDEX user_credentials_foreign ON public.user_credentials USING btree (password_hash_kind(password_hash)) WHERE (password_hash !~~ '$argon2id$v=19$m=19456,t=2,p=1$%'::text);
 comment on column user_credentials.password_version is 'Grows with each change or reset, not with a rehash';
 
 create table user_profiles (

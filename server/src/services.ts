@@ -58,9 +58,11 @@ import {
   wantsMail,
 } from './modules/settings/index.ts'
 import {
+  createNobodysHashes,
   createUsernameCounter,
   createUserReader,
   exportUser,
+  type NobodysHashes,
   type UsernameCounter,
   type UserReader,
 } from './modules/users/index.ts'
@@ -88,6 +90,7 @@ export type Services = AdministratorDeps &
   AdministrationDeps & {
     keys: KeyRing
     users: UserReader
+    nobodysHashes: NobodysHashes
     settings: Settings
     exporters: readonly Exporter[]
     activity: ActivityLog
@@ -203,6 +206,7 @@ export function createServices(resources: Resources): Services {
     sealer: createSealer({ store, clock, auditKey, headFile, log }),
     keys,
     users,
+    nobodysHashes: createNobodysHashes({ store, news, key: deriveKey(root, "nobody's hashes") }),
     settings: createSettings({ store, news, clock }),
     activity,
     authenticator,

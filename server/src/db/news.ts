@@ -6,7 +6,7 @@ import { sendWithCommit, type Tx } from './transaction.ts'
  * What other processes must forget:
  * `session`: one session ended or changed; `user`: a user's record, or all sessions of theirs; `access`: a
  * role's permissions; `keys`: the signing keys; `settings`: a user's preferences and settings; `definitions`:
- * what settings there are.
+ * what settings there are; `password_hashes`: which algorithms are in use.
  */
 export type Announcement =
   | { kind: 'session'; id: string }
@@ -15,6 +15,7 @@ export type Announcement =
   | { kind: 'keys' }
   | { kind: 'settings'; id: string }
   | { kind: 'definitions' }
+  | { kind: 'password_hashes' }
 
 export type NewsListener = {
   /** Forget what the announcement names. */

@@ -1,26 +1,68 @@
-import { pbkdf2Sync, scryptSync, timingSafeEqual } from 'node:crypto'
+import { createHmac, pbkdf2Sync, scryptSync, timingSafeEqual } from 'node:crypto'
 import { hashSync, verifySync } from '@node-rs/argon2'
-import bcrypt from 'bcryptjs'
+import { verifySync as verifyBcryptSync } from '@node-rs/bcrypt'
+import { argon2Parameters } from './parameters.ts'
+import { isTooDear, readHash, type StoredHash } from './stored-hash.ts'
 
 /* What a hashing worker does. Synchronous on purpose: a worker does one thing at a time, on one core. */
-
-/** argon2id, 19 MiB, 2 passes, 1 lane (OWASP's first choice; NIST SP 800-63B-4 asks for a memory-hard hash). */
-export const argon2Parameters = { memoryCost: 19_456, timeCost: 2, parallelism: 1 }
 
 /** A PHC string: `$argon2id$v=19$m=19456,t=2,p=1$salt$hash`. */
 export const hashPassword = (password: string): string => hashSync(password, argon2Parameters)
 
 /**
- * Whether `password` is the one behind `hash`: argon2 of any kind, bcrypt, and scrypt and PBKDF2 as PHC
- * strings, for users who come from elsewhere. An unknown form is a false, never an exception.
+ * Whether `password`, byte by byte, is the one behind `hash`. What is no hash, or would cost too much, fits
+ * nothing, after one hash of our own: never an exception.
  */
 export function verifyPassword(hash: string, password: string): boolean {
+  const stored = readHash(hash)
   try {
-    const scheme = schemes.find(({ prefix }) => hash.startsWith(prefix))
-    return scheme?.form.test(hash) ? scheme.verify(hash, password) : false
-  } catch {
-    return false
+    if (stored && !isTooDear(stored)) return fits(stored, password)
+  } catch {}
+  hashPassword(password)
+  return false
+}
+
+function fits(stored: StoredHash, password: string): boolean {
+  switch (stored.scheme) {
+    case 'argon2':
+      return verifySync(stored.text, password)
+    case 'bcrypt':
+      return verifyBcryptSync(bcryptKey(stored, password), stored.text)
+    case 'scrypt': {
+      const { n: N, r, p, salt, digest } = stored
+      const options = { N, r, p, maxmem: 256 * 1024 * 1024 }
+      return timingSafeEqual(scryptSync(password, salt, digest.length, options), digest)
+    }
+    case 'pbkdf2': {
+      const { algorithm, iterations, salt, digest } = stored
+      return timingSafeEqual(pbkdf2Sync(password, salt, iterations, digest.length, algorithm), digest)
+    }
   }
+}
+
+/** What bcrypt is given. It looks at the first 72 bytes, as its origin did. */
+function bcryptKey(stored: StoredHash & { scheme: 'bcrypt' }, password: string): string | Buffer {
+  if (stored.keyedWith !== undefined) {
+    return createHmac('sha256', stored.keyedWith).update(password).digest('base64')
+  }
+  return stored.text.startsWith('$2x$') ? signExtendedKey(password) : password
+}
+
+/**
+ * `$2x$` marks hashes by a crypt_blowfish that took bytes from 0x80 on as negative numbers. Its key is 18 words;
+ * returned are the 72 bytes of which a sound bcrypt makes the same words.
+ */
+function signExtendedKey(password: string): Buffer {
+  const text = Buffer.from(`${password}\0`)
+  const key = Buffer.alloc(72)
+  for (let word = 0; word < 18; word += 1) {
+    let value = 0
+    for (let byte = 0; byte < 4; byte += 1) {
+      value = (value << 8) | text.readInt8((word * 4 + byte) % text.length)
+    }
+    key.writeInt32BE(value, word * 4)
+  }
+  return key
 }
 
 /** Whether a hash is foreign or weaker than {@link hashPassword} makes it, and so due at the next login. */
@@ -33,53 +75,3 @@ export function needsRehash(hash: string): boolean {
     Number(found[3]) < argon2Parameters.parallelism
   )
 }
-
-/** Whether users may be imported with this hash: its form is known and its cost bounded. */
-export const isKnownHash = (hash: string): boolean => schemes.some(({ form }) => form.test(hash))
-
-const base64 = '[A-Za-z0-9+/]+={0,2}'
-/** 16 bytes at least: a shorter one fits too many passwords, an empty one all of them. */
-const digest = '[A-Za-z0-9+/]{22,}={0,2}'
-
-/** Costs are bounded by the forms: a hash from outside must not be able to hold a worker for minutes. */
-const schemes = [
-  {
-    prefix: '$argon2',
-    form: new RegExp(`^\\$argon2(id|i|d)\\$v=19\\$m=\\d{1,6},t=\\d,p=\\d{1,2}\\$${base64}\\$${digest}$`),
-    verify: (hash: string, password: string) => verifySync(hash, password),
-  },
-  {
-    prefix: '$2',
-    form: /^\$2[aby]\$(0[4-9]|1[0-5])\$[A-Za-z0-9./]{53}$/,
-    verify: (hash: string, password: string) => bcrypt.compareSync(password, hash),
-  },
-  {
-    prefix: '$scrypt$',
-    form: new RegExp(`^\\$scrypt\\$ln=(1[0-8]|[4-9]),r=\\d{1,2},p=\\d\\$${base64}\\$${digest}$`),
-    verify: verifyScrypt,
-  },
-  {
-    prefix: '$pbkdf2-',
-    form: new RegExp(`^\\$pbkdf2-sha(1|256|512)\\$i=\\d{3,7}\\$${base64}\\$${digest}$`),
-    verify: verifyPbkdf2,
-  },
-]
-
-function verifyScrypt(hash: string, password: string): boolean {
-  const [, , parameters = '', salt = '', expected = ''] = hash.split('$')
-  const { ln = 0, r = 0, p = 0 } = phcNumbers(parameters)
-  const wanted = Buffer.from(expected, 'base64')
-  const options = { N: 2 ** ln, r, p, maxmem: 512 * 1024 * 1024 }
-  return timingSafeEqual(scryptSync(password, Buffer.from(salt, 'base64'), wanted.length, options), wanted)
-}
-
-function verifyPbkdf2(hash: string, password: string): boolean {
-  const [, name = '', parameters = '', salt = '', expected = ''] = hash.split('$')
-  const { i = 0 } = phcNumbers(parameters)
-  const wanted = Buffer.from(expected, 'base64')
-  const digest = name.replace('pbkdf2-', '')
-  return timingSafeEqual(pbkdf2Sync(password, Buffer.from(salt, 'base64'), i, wanted.length, digest), wanted)
-}
-
-const phcNumbers = (parameters: string): Record<string, number> =>
-  Object.fromEntries(parameters.split(',').map(pair => [pair.split('=')[0], Number(pair.split('=')[1])]))

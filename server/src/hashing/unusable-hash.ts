@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { argon2Parameters } from './algorithms.ts'
+import { argon2Parameters } from './parameters.ts'
 
 /**
  * A hash in today's form that belongs to no password: checking one against it costs what every check costs,

@@ -12,13 +12,15 @@ process.on('SIGTERM', () => undefined)
 process.on('disconnect', () => process.exit(0))
 
 process.on('message', (request: HashRequest) => {
-  const reply: HashReply = { id: request.id, ...answer(request) }
+  const began = performance.now()
+  const found = answer(request)
+  const reply: HashReply = { id: request.id, ...found, milliseconds: performance.now() - began }
   // A parent that has gone meanwhile wants no answer.
   process.send?.(reply, undefined, undefined, () => undefined)
 })
 
-function answer(request: HashRequest): Omit<HashReply, 'id'> {
-  if (request.hash === undefined) return { hash: hashPassword(request.password) }
-  const valid = verifyPassword(request.hash, request.password)
-  return valid && needsRehash(request.hash) ? { valid, hash: hashPassword(request.password) } : { valid }
+function answer({ hash, password, rehash = password }: HashRequest): Omit<HashReply, 'id' | 'milliseconds'> {
+  if (hash === undefined) return { hash: hashPassword(password) }
+  const valid = verifyPassword(hash, password)
+  return valid && needsRehash(hash) ? { valid, hash: hashPassword(rehash) } : { valid }
 }

@@ -134,7 +134,8 @@ let theHasher: PasswordHasher | undefined
 
 /** One for all tests of a file: its processes are not started again for each. */
 function sharedHasher(): PasswordHasher {
-  theHasher ??= createPasswordHasher()
+  // A slow machine must not make it refuse.
+  theHasher ??= createPasswordHasher({ patience: 600_000 })
   return theHasher
 }
 

@@ -1,4 +1,5 @@
 import type { Tx } from '../../db/store.ts'
+import { hashBounds, isTooDear, readHash, standardForm } from '../../hashing/stored-hash.ts'
 import type { Principal } from '../../http/principal.ts'
 import { ProblemError } from '../../http/problems.ts'
 import { requireStepUp } from '../../http/step-up.ts'
@@ -23,7 +24,7 @@ export async function createByAdministrator(
 ): Promise<string> {
   const { role, roles = [], password_hash, ...fields } = input
   const user = readNewUser(fields)
-  if (password_hash !== undefined) await refuseUnknownHash(password_hash)
+  const imported = password_hash === undefined ? undefined : readPasswordHash(password_hash)
   const asked = new Set(
     [...roles, ...(role === undefined ? [] : [role])].filter(name => name !== defaultRole),
   )
@@ -37,7 +38,8 @@ export async function createByAdministrator(
     const at = clock.now()
     await refuseRolesBeyond(trx, principal, [...asked], fieldOf)
     await deps.verification.lockTarget(trx, at, emailKey(user.email) ?? '')
-    const userId = await createUser(trx, at, origin, { ...user, password_hash })
+    const userId = await createUser(trx, at, origin, { ...user, password_hash: imported })
+    if (imported !== undefined) await store.announce(trx, { kind: 'password_hashes' })
     for (const name of [...asked].sort()) {
       await grantRole(trx, at, origin, { userId, role: name, field: fieldOf(name) })
     }
@@ -48,20 +50,24 @@ export async function createByAdministrator(
   })
 }
 
-async function refuseUnknownHash(hash: string): Promise<void> {
-  // Loaded when an import needs it: it brings argon2 and bcrypt, which only the hashing workers have else.
-  const { isKnownHash } = await import('../../hashing/algorithms.ts')
-  if (isKnownHash(hash)) return
-  throw new ProblemError('validation_failed', {
-    errors: [
-      {
-        path: '/password_hash',
-        code: 'password_hash',
-        message: 'takes an argon2, bcrypt, scrypt or PBKDF2 hash as a PHC or crypt string',
-      },
-    ],
-  })
+/** The form in which a hash from elsewhere is kept. @throws ProblemError validation_failed */
+function readPasswordHash(text: string): string {
+  const hash = standardForm(text.trim())
+  const stored = readHash(hash)
+  if (!stored) {
+    throw refusedHash(
+      'password_hash',
+      'takes an argon2, bcrypt, scrypt or PBKDF2 hash as a PHC or crypt string',
+    )
+  }
+  if (isTooDear(stored)) {
+    throw refusedHash('password_hash_cost', `costs more to check than is borne; takes ${hashBounds}`)
+  }
+  return hash
 }
+
+const refusedHash = (code: string, message: string): ProblemError =>
+  new ProblemError('validation_failed', { errors: [{ path: '/password_hash', code, message }] })
 
 type Invited = {
   trx: Tx

@@ -1,4 +1,5 @@
 import { type Static, Type } from 'typebox'
+import { hashBounds } from '../../hashing/stored-hash.ts'
 import { nullable } from '../../http/schemas.ts'
 import { ProfileChangesSchema } from '../users/index.ts'
 
@@ -19,8 +20,9 @@ export const UserCreationSchema = Type.Object(
     email_verified: Type.Optional(Type.Boolean({ default: false })),
     password_hash: optionalText(
       512,
-      'Of the password that the user has elsewhere: argon2, bcrypt, scrypt or PBKDF2 as a PHC or crypt string. ' +
-        'Without it the user is invited by mail',
+      'Of the password that the user has elsewhere: argon2, bcrypt, scrypt or PBKDF2 as a PHC or crypt string, or ' +
+        `as passlib, Django and Werkzeug write it. Bounds: ${hashBounds}. It is hashed anew when its owner first ` +
+        'signs in. Without it the user is invited by mail',
     ),
   },
   {

@@ -1,6 +1,6 @@
-import type { Store, Tx } from '../../db/store.ts'
+import type { Tx } from '../../db/store.ts'
 import type { Outbound } from '../../delivery/index.ts'
-import type { PasswordHasher } from '../../hashing/pool.ts'
+import { normalisePassword } from '../../hashing/candidates.ts'
 import type { Principal } from '../../http/principal.ts'
 import { ProblemError } from '../../http/problems.ts'
 import { requireStepUp } from '../../http/step-up.ts'
@@ -15,14 +15,12 @@ import { lockActingUser } from './acting-user.ts'
 import { endAccess } from './end-access.ts'
 import { tellOfNewPassword } from './notices.ts'
 import { passwordOwner } from './owner.ts'
-import { checkNewPassword, normalisePassword, type PasswordPolicy } from './password-policy.ts'
+import { checkNewPassword, type PasswordPolicy } from './password-policy.ts'
 import type { PasswordChange } from './schemas.ts'
-import { verifyPassword } from './verify-password.ts'
+import { type PasswordDeps, verifyPassword } from './verify-password.ts'
 
-export type ChangePasswordDeps = {
-  store: Store
+export type ChangePasswordDeps = PasswordDeps & {
   clock: Clock
-  hasher: PasswordHasher
   sessions: Sessions
   users: UserReader
   passwordPolicy: PasswordPolicy
@@ -43,7 +41,7 @@ export async function changePassword(
   input: PasswordChange,
 ): Promise<void> {
   const attempt = await deps.lockout.reserve(userId, 'password_again', { address: origin.ip })
-  const current = await attempt.during(() => verifyPassword(deps, userId, input.current_password))
+  const current = await attempt.during(() => verifyPassword(deps, userId, input.current_password, origin.ip))
   if (!current) return refuse(deps, origin, userId, attempt)
   await deps.store.transact(attempt.succeeded)
   const person = { userId, sessionId }
@@ -80,7 +78,7 @@ async function prepare(
 ): Promise<(trx: Tx) => Promise<void>> {
   const password = normalisePassword(newPassword)
   await checkAgainstUser(deps, person.userId, password, path, before)
-  const hash = await deps.hasher.hash(password)
+  const hash = await deps.hasher.hash(password, { account: person.userId, isKnown: true })
   return trx => setPassword(deps, trx, origin, person, { version: current.password_version, hash })
 }
 

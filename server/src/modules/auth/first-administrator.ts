@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import type { Store, Tx } from '../../db/store.ts'
+import { normalisePassword } from '../../hashing/candidates.ts'
 import type { PasswordHasher } from '../../hashing/pool.ts'
 import { ProblemError } from '../../http/problems.ts'
 import type { Clock } from '../../lib/clock.ts'
@@ -14,7 +15,7 @@ import {
 import { appendAudit, type Origin } from '../audit/index.ts'
 import type { Attempt, Lockout } from '../lockout/index.ts'
 import { createUser, readNewUser } from '../users/index.ts'
-import { checkNewPassword, normalisePassword, type PasswordPolicy } from './password-policy.ts'
+import { checkNewPassword, type PasswordPolicy } from './password-policy.ts'
 import { deleteSetupCode, keepSetupCode } from './repo.ts'
 
 export type AdministratorDeps = {

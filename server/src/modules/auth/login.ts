@@ -1,19 +1,16 @@
-import type { Store } from '../../db/store.ts'
-import type { PasswordHasher, Verification } from '../../hashing/pool.ts'
 import { ProblemError } from '../../http/problems.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { emailKey, phoneKey, usernameKey } from '../../lib/text.ts'
 import { appendAudit, type Origin } from '../audit/index.ts'
 import type { Attempt, Lockout } from '../lockout/index.ts'
-import { type Credential, lockUser, type SignInName, strengthenPasswordHash } from '../users/index.ts'
+import { type Credential, lockUser, type SignInName } from '../users/index.ts'
 import { nameOf, unlessLimited } from './owner.ts'
-import { candidatePassword } from './password-policy.ts'
 import type { Login } from './schemas.ts'
 import { type Arrival, advance, type SignInDeps } from './sign-in-machine.ts'
 import { sendVerificationMail, type VerificationMailDeps } from './verification-mail.ts'
+import { isPasswordOf, type PasswordDeps } from './verify-password.ts'
 
-export type LoginDeps = SignInDeps &
-  VerificationMailDeps & { clock: Clock; hasher: PasswordHasher; lockout: Lockout }
+export type LoginDeps = SignInDeps & VerificationMailDeps & PasswordDeps & { clock: Clock; lockout: Lockout }
 
 /**
  * Signs in with a password. Whatever is wrong — name, password, a deactivated or deleted account — the reply
@@ -29,14 +26,19 @@ export async function login(
   device?: string,
 ): Promise<Arrival> {
   const { name, given } = signInName(input)
-  const { credential, attempt } = await deps.lockout.reserveSignIn(name, given, {
+  const { credential, isKnownDevice, attempt } = await deps.lockout.reserveSignIn(name, given, {
     address: origin.ip,
     device,
   })
   const arrival = await attempt.during(async () => {
-    const verification = await verify(deps.hasher, credential, input.password)
-    if (!credential || !verification.valid || !credential.is_active) return undefined
-    await strengthen(deps.store, credential, verification)
+    const claimed = {
+      name: `${name?.column} ${name?.value ?? given}`,
+      credential,
+      address: origin.ip,
+      isKnown: isKnownDevice,
+    }
+    const isRight = await isPasswordOf(deps, claimed, input.password)
+    if (!credential || !isRight || !credential.is_active) return undefined
     return enter(deps, origin, credential, attempt, device)
   })
   if (arrival?.state === 'anonymous' && arrival.reason === 'email_not_verified' && credential) {
@@ -66,17 +68,6 @@ function signInName({ email, username, phone_number }: Login): {
   const [column, value] = first
   const typed = email ?? username ?? phone_number ?? ''
   return { name: value === null ? undefined : { column, value }, given: typed }
-}
-
-/** Always one hash: also for nobody, for a user without password, and for a password too long to be one. */
-function verify(
-  hasher: PasswordHasher,
-  credential: Credential | undefined,
-  password: string,
-): Promise<Verification> {
-  const candidate = candidatePassword(password)
-  const hash = candidate === undefined ? undefined : (credential?.password_hash ?? undefined)
-  return hasher.verify(hash, candidate ?? '')
 }
 
 /** @param attempt counted as failed, where it was not settled before */
@@ -114,11 +105,6 @@ async function refuseUnverified(deps: LoginDeps, origin: Origin, { id }: Credent
     await unlessLimited(() => sendVerificationMail(deps, trx, at, recipient, 'owner'))
   })
   throw new ProblemError('email_not_verified')
-}
-
-async function strengthen(store: Store, { id, password_hash }: Credential, { rehashed }: Verification) {
-  if (rehashed === undefined || password_hash === null) return
-  await strengthenPasswordHash(store.db, { userId: id, from: password_hash, to: rehashed })
 }
 
 /** The password was right: its failures are forgotten, whatever the machine says of the rest. */

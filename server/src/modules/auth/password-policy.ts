@@ -14,17 +14,8 @@ export type PasswordOwner = {
   needsSecondFactor?: boolean
 }
 
-/** Characters beyond which a password is not hashed: a bound on work, far above any passphrase. */
+/** Characters: far above any passphrase. */
 const maxPasswordLength = 128
-
-/** The form in which passwords are hashed and compared (NIST SP 800-63B-4, 3.1.1.2): NFC, never truncated. */
-export const normalisePassword = (password: string): string => password.normalize('NFC')
-
-/** The form in which a password is checked at sign-in; undefined for one too long to be anybody's. */
-export function candidatePassword(password: string): string | undefined {
-  const normal = normalisePassword(password)
-  return codePoints(normal) <= maxPasswordLength ? normal : undefined
-}
 
 /**
  * Checks a new password: document 5's rule (8 characters, upper case, lower case, digit), or NIST's (15

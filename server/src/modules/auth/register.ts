@@ -1,4 +1,6 @@
+import { normalisePassword } from '../../hashing/candidates.ts'
 import type { PasswordHasher } from '../../hashing/pool.ts'
+import { addressGroup } from '../../http/client-address.ts'
 import { can, type Principal } from '../../http/principal.ts'
 import type { FieldError } from '../../http/problem-schema.ts'
 import { ProblemError } from '../../http/problems.ts'
@@ -8,7 +10,7 @@ import { defaultRole, grantRole, refuseRolesBeyond } from '../access/index.ts'
 import type { Origin } from '../audit/index.ts'
 import { createUser, type NewUser, readNewUser } from '../users/index.ts'
 import { unlessLimited } from './owner.ts'
-import { checkNewPassword, normalisePassword, type PasswordPolicy } from './password-policy.ts'
+import { checkNewPassword, type PasswordPolicy } from './password-policy.ts'
 import { type PrivateRegistrationDeps, registerLater } from './private-registration.ts'
 import type { Registration } from './schemas.ts'
 import { sendVerificationMail } from './verification-mail.ts'
@@ -42,7 +44,7 @@ export async function register(
   input: Registration,
 ): Promise<string | undefined> {
   const creator = can(principal, 'users:create') ? principal : undefined
-  const accepted = await accept(deps, creator, input)
+  const accepted = await accept(deps, creator, input, origin.ip)
   if (!deps.registrationPrivacy || creator) return createRegistered(deps, origin, accepted)
   await registerLater(deps, origin, accepted)
   return undefined
@@ -52,6 +54,7 @@ async function accept(
   deps: RegisterDeps,
   creator: Principal | undefined,
   input: Registration,
+  address = 'none',
 ): Promise<AcceptedRegistration> {
   if (deps.registration === 'closed' && !creator) throw new ProblemError('registration_closed')
   const roles = askedRoles(input)
@@ -78,7 +81,11 @@ async function accept(
     is_active,
     email_verified,
   }
-  return { user: { ...fields, password_hash: await deps.hasher.hash(password) }, roles, role: input.role }
+  return {
+    user: { ...fields, password_hash: await deps.hasher.hash(password, { address: addressGroup(address) }) },
+    roles,
+    role: input.role,
+  }
 }
 
 /**

@@ -1,6 +1,8 @@
 import type { Store, Tx } from '../../db/store.ts'
 import type { Outbound } from '../../delivery/index.ts'
+import { normalisePassword } from '../../hashing/candidates.ts'
 import type { PasswordHasher } from '../../hashing/pool.ts'
+import { addressGroup } from '../../http/client-address.ts'
 import { ProblemError } from '../../http/problems.ts'
 import { enqueue } from '../../jobs/worker.ts'
 import type { Clock } from '../../lib/clock.ts'
@@ -22,7 +24,7 @@ import type { Verification } from '../verification/index.ts'
 import { endAccess } from './end-access.ts'
 import { handOver } from './hand-over.ts'
 import { nameOf, passwordOwner, unlessLimited } from './owner.ts'
-import { checkNewPassword, normalisePassword, type PasswordPolicy } from './password-policy.ts'
+import { checkNewPassword, type PasswordPolicy } from './password-policy.ts'
 import { sendResetMail } from './reset-mail.ts'
 
 export type ResetPasswordDeps = {
@@ -94,7 +96,7 @@ export async function setPasswordByLink(
   const proof = await deps.verification.findLink(deps.store.db, purpose, input.token)
   if (!proof) throw new ProblemError('invalid_link')
   const password = await checkedPassword(deps, proof.userId, input.new_password)
-  const hash = await deps.hasher.hash(password)
+  const hash = await deps.hasher.hash(password, { address: addressGroup(origin.ip ?? 'none') })
   await deps.store.transact(async trx => {
     const at = deps.clock.now()
     const { userId, target } = await deps.verification.consumeLink(trx, at, { purpose, token: input.token })

@@ -1,6 +1,5 @@
 import type { PublicKeyCredentialRequestOptionsJSON } from '@simplewebauthn/server'
 import type { Tx } from '../../db/store.ts'
-import type { PasswordHasher } from '../../hashing/pool.ts'
 import { ProblemError } from '../../http/problems.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { sha256 } from '../../lib/secrets.ts'
@@ -21,14 +20,10 @@ import {
   provableMethods,
   type SignInDeps,
 } from './sign-in-machine.ts'
-import { verifyPassword } from './verify-password.ts'
+import { type PasswordDeps, verifyPassword } from './verify-password.ts'
 
-export type SecondFactorDeps = SignInDeps & {
-  clock: Clock
-  hasher: PasswordHasher
-  lockout: Lockout
-  passkeys: Passkeys
-}
+export type SecondFactorDeps = SignInDeps &
+  PasswordDeps & { clock: Clock; lockout: Lockout; passkeys: Passkeys }
 
 /** A proof with what it takes a while to find out: whose password it is, or whose signature. */
 export type ExaminedProof = {
@@ -93,7 +88,7 @@ export async function verifySecondFactor(
   if (isGiven(waiting, given.method)) throw new ProblemError('invalid_mfa_code')
   const attempt = await lockout.reserve(waiting.user_id, guessedFactor(given), { address: origin.ip })
   const arrival = await attempt.during(async () => {
-    const proof = await examineProof(deps, waiting.user_id, given, 'second_factor')
+    const proof = await examineProof(deps, waiting.user_id, given, 'second_factor', origin.ip)
     return store.transact(async trx => {
       const at = clock.now()
       const user = await lockUser(trx, waiting.user_id)
@@ -138,9 +133,10 @@ export async function examineProof(
   userId: string,
   given: GivenProof,
   purpose: 'second_factor' | 'step_up',
+  address: string | undefined,
 ): Promise<ExaminedProof> {
   if (given.method === 'password')
-    return { given, credential: await verifyPassword(deps, userId, given.password) }
+    return { given, credential: await verifyPassword(deps, userId, given.password, address) }
   if (given.method !== 'passkey') return { given }
   return { given, passkey: await deps.passkeys.verify(purpose, toAssertion(given.credential), userId) }
 }

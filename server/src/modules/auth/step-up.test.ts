@@ -21,7 +21,7 @@ function slowHasher(): PasswordHasher & {
   const slow = {
     ...hasher,
     meanwhile: undefined as Promise<unknown> | undefined,
-    async verify(hash: string | undefined, password: string) {
+    async verify(hash: string, password: string) {
       const verification = await hasher.verify(hash, password)
       enter()
       await slow.meanwhile

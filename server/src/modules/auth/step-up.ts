@@ -24,7 +24,7 @@ export async function stepUp(
   const { userId } = principal
   const attempt = await deps.lockout.reserve(userId, guessedFactor(given), { address: origin.ip })
   const started = await attempt.during(async () => {
-    const proof = await examineProof(deps, userId, given, 'step_up')
+    const proof = await examineProof(deps, userId, given, 'step_up', origin.ip)
     return deps.store.transact(async trx => {
       const at = deps.clock.now()
       const { user, session } = await lockActingUser(deps, trx, at, principal)

@@ -1,5 +1,6 @@
 import type { Tx } from '../../db/store.ts'
 import type { MfaChange } from '../../delivery/index.ts'
+import { addressGroup } from '../../http/client-address.ts'
 import { ProblemError } from '../../http/problems.ts'
 import { appendAudit, type Origin } from '../audit/index.ts'
 import { appendEvent } from '../events/index.ts'
@@ -25,7 +26,7 @@ export async function undoEmailChange(
   const found = await deps.verification.findLink(deps.store.db, purpose, input.token)
   if (!found) throw new ProblemError('invalid_link')
   const password = await checkedPassword(deps, found.userId, input.new_password)
-  const hash = await deps.hasher.hash(password)
+  const hash = await deps.hasher.hash(password, { address: addressGroup(origin.ip ?? 'none') })
   const email = await deps.store.transact(async trx => {
     const at = deps.clock.now()
     const proof = await deps.verification.consumeLink(trx, at, { purpose, token: input.token })

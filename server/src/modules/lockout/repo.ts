@@ -30,6 +30,7 @@ export type SignInRow = {
   email_verified: boolean | null
   password_hash: string | null
   password_version: number | null
+  is_known_device: boolean | null
 }
 
 const accountRules: Rules = { forgetAfter: 86_400, seepPerSecond: 0, staleAfter: 30 }
@@ -60,6 +61,7 @@ export async function reserveSignIn(db: Db, ask: SignInAsk): Promise<SignInRow> 
       ${take(sql`select ${address.key}::bytea as key from account`, address.limit, addressRules(address.limit), at)}
     )
     select s.key, exists (select from account) as account_taken, exists (select from address) as address_taken, p.*,
+      p.device_hash is not null as is_known_device,
       ${withoutSync}
     from subject s left join person p on true`.execute(db)
   const [row] = rows

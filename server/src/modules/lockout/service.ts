@@ -44,7 +44,7 @@ export type Lockout = {
     name: SignInName | undefined,
     given: string,
     from: { address: string | undefined; device: string | undefined },
-  ): Promise<{ credential: SignInCredential | undefined; attempt: Attempt }>
+  ): Promise<{ credential: SignInCredential | undefined; isKnownDevice: boolean; attempt: Attempt }>
   /**
    * Reserves an attempt at a factor of a known user; without a user, of the address alone.
    * @throws ProblemError too_many_attempts
@@ -162,7 +162,8 @@ export function createLockout(deps: {
           address: client,
         })
         const row = await insist(() => repo.reserveSignIn(store.db, { ...ask, at: clock.now() }), subjectsOf)
-        return { credential: toCredential(row), attempt: attemptOf(subjectsOf(row), leave) }
+        const isKnownDevice = row.is_known_device === true
+        return { credential: toCredential(row), isKnownDevice, attempt: attemptOf(subjectsOf(row), leave) }
       } catch (error) {
         leave()
         throw error
