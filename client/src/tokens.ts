@@ -1,4 +1,11 @@
-import { createPublicKey, type KeyObject, verify } from 'node:crypto'
+import {
+  createLocalJWKSet,
+  errors,
+  type FlattenedJWSInput,
+  type JSONWebKeySet,
+  type JWTHeaderParameters,
+  jwtVerify,
+} from 'jose'
 
 /** What an access token says (RFC 9068's claims and the service's own). */
 export type AccessTokenClaims = {
@@ -22,24 +29,28 @@ export class InvalidToken extends Error {
 
 export type TokenVerifier = (token: string) => Promise<AccessTokenClaims>
 
-type Jwk = { kid?: string; alg?: string; kty: string; crv?: string }
-
-/** How each algorithm verifies; a key counts for the one algorithm that it names. */
-const algorithms: Readonly<Record<string, (data: Buffer, key: KeyObject, signature: Buffer) => boolean>> = {
-  EdDSA: (data, key, signature) => verify(null, data, key, signature),
-  ES256: (data, key, signature) => verify('sha256', data, { key, dsaEncoding: 'ieee-p1363' }, signature),
-  RS256: (data, key, signature) => verify('sha256', data, key, signature),
-}
-
+/** Seconds for which keys count whose reply does not say (`Cache-Control: max-age`), and the most that are believed. */
+const usualAge = 300
+const longestAge = 600
+/** Seconds beyond that for which keys go on counting while the service can't be reached. */
+const grace = 300
 /** Milliseconds from one look at the keys to the next for one that is not known: forged ids cause no requests. */
 const lookAgainAfter = 10_000
 /** Seconds by which clocks may differ. */
-const skew = 5
+const clockTolerance = 5
+
+const algorithms = ['EdDSA', 'Ed25519', 'ES256', 'RS256']
 
 /**
- * Verifies access tokens with the service's public keys, without asking it for each. It can't know of a sign-out
- * before the token expires; where that matters, ask `POST /api/v1/auth/introspect`.
+ * Verifies access tokens with the service's public keys (JWKS, RFC 7517), without asking it for each.
+ *
+ * Keys are fetched anew once they are older than their reply's `max-age`, which the service sets to 300 seconds. So
+ * a key that was removed (`roster keys rotate --immediately`) is refused **300 seconds** later at the latest, and 600
+ * while the service can't be reached; after that every verification fails with the error of the fetch. A sign-out
+ * is not known before the token expires; where that matters, ask `POST /api/v1/auth/introspect`.
  * @param options.url the service's public address, which is issuer and audience
+ * @returns a function that answers a token's claims. It throws {@link InvalidToken} for a token that does not
+ *   count, and another error where the keys can't be had
  */
 export function createTokenVerifier(options: {
   url: string
@@ -47,60 +58,97 @@ export function createTokenVerifier(options: {
   /** Where the keys are, if not at the usual place below `url`. */
   keysUrl?: string
 }): TokenVerifier {
-  const keys = new Map<string, { key: KeyObject; algorithm: string }>()
-  let lookedAt = Number.NEGATIVE_INFINITY
-  let looking: Promise<void> | undefined
-
-  async function fetchKeys(): Promise<void> {
-    const reply = await fetch(options.keysUrl ?? `${options.url}/.well-known/jwks.json`, {
-      signal: AbortSignal.timeout(5000),
-    })
-    if (!reply.ok) throw new Error(`jwks.json answered ${reply.status}`)
-    const { keys: published } = (await reply.json()) as { keys: Jwk[] } // RFC 7517
-    keys.clear()
-    for (const jwk of published) {
-      if (!jwk.kid || !jwk.alg || !algorithms[jwk.alg]) continue
-      keys.set(jwk.kid, { key: createPublicKey({ key: jwk, format: 'jwk' }), algorithm: jwk.alg })
-    }
-    lookedAt = performance.now()
-  }
-
-  async function findKey(kid: string) {
-    const known = keys.get(kid)
-    if (known) return known
-    if (performance.now() - lookedAt > lookAgainAfter) {
-      looking ??= fetchKeys().finally(() => {
-        looking = undefined
-      })
-    }
-    await looking
-    return keys.get(kid)
-  }
-
+  const { url, audience = url, keysUrl = `${url}/.well-known/jwks.json` } = options
+  const keys = createKeys(keysUrl)
   return async token => {
-    const [header = '', payload = '', signature = '', ...rest] = token.split('.')
-    const { alg, kid, typ } = parse(header)
-    if (rest.length > 0 || typeof kid !== 'string') throw new InvalidToken('malformed')
-    const found = await findKey(kid)
-    if (!found || found.algorithm !== alg || typ !== 'at+jwt') throw new InvalidToken('unknown key or kind')
-    const data = Buffer.from(`${header}.${payload}`)
-    if (!algorithms[found.algorithm]?.(data, found.key, Buffer.from(signature, 'base64url'))) {
-      throw new InvalidToken('wrong signature')
+    const rules = {
+      issuer: url,
+      audience,
+      typ: 'at+jwt',
+      algorithms,
+      clockTolerance,
+      requiredClaims: ['exp'],
     }
-    const claims = parse(payload)
-    const now = Date.now() / 1000
-    if (claims.iss !== options.url || claims.aud !== (options.audience ?? options.url)) {
-      throw new InvalidToken('made by or for somebody else')
-    }
-    if (typeof claims.exp !== 'number' || claims.exp <= now - skew) throw new InvalidToken('expired')
-    return claims as AccessTokenClaims // signed by the service
+    const { payload } = await jwtVerify(token, keys, rules).catch(error => {
+      throw error instanceof errors.JOSEError ? new InvalidToken(reasonOf(error), { cause: error }) : error
+    })
+    return payload as AccessTokenClaims // signed by the service
   }
 }
 
-function parse(part: string): Record<string, unknown> {
-  try {
-    const value: unknown = JSON.parse(Buffer.from(part, 'base64url').toString())
-    if (typeof value === 'object' && value !== null) return value as Record<string, unknown> // just checked
-  } catch {}
-  throw new InvalidToken('malformed')
+type FindKey = ReturnType<typeof createLocalJWKSet>
+type Published = { find: FindKey; at: number; maxAge: number }
+
+/** Finds a token's key among those that are published, which it remembers as long as they may be. */
+function createKeys(
+  keysUrl: string,
+): (header: JWTHeaderParameters, token: FlattenedJWSInput) => ReturnType<FindKey> {
+  let published: Published | undefined
+  let looking: Promise<void> | undefined
+  let lookedAt = 0
+
+  function look(): Promise<void> {
+    lookedAt = Date.now()
+    looking ??= fetchKeys(keysUrl)
+      .then(found => {
+        published = found
+      })
+      .finally(() => {
+        looking = undefined
+      })
+    return looking
+  }
+
+  /** Whether the keys count for so many milliseconds longer than they say. A clock that was set back makes them old. */
+  const counts = (extra = 0) => {
+    const age = published ? Date.now() - published.at : -1
+    return published !== undefined && age >= 0 && age < published.maxAge + extra
+  }
+
+  const mayLook = () => looking !== undefined || Math.abs(Date.now() - lookedAt) > lookAgainAfter
+
+  return async (header, token) => {
+    if (typeof header.kid !== 'string') throw new errors.JWSInvalid('no key id')
+    if (!counts()) {
+      const isBorne = counts(grace * 1000)
+      if (!isBorne || mayLook()) {
+        await look().catch(error => {
+          if (!isBorne) throw error
+        })
+      }
+    }
+    try {
+      return await find(header, token)
+    } catch (error) {
+      if (!(error instanceof errors.JWKSNoMatchingKey) || !mayLook()) throw error
+      await look()
+      return find(header, token)
+    }
+  }
+
+  function find(header: JWTHeaderParameters, token: FlattenedJWSInput): ReturnType<FindKey> {
+    if (!published) throw new errors.JWKSNoMatchingKey()
+    return published.find(header, token)
+  }
+}
+
+async function fetchKeys(keysUrl: string): Promise<Published> {
+  const at = Date.now()
+  const reply = await fetch(keysUrl, { signal: AbortSignal.timeout(5000) })
+  if (!reply.ok) throw new Error(`jwks.json answered ${reply.status}`)
+  const find = createLocalJWKSet((await reply.json()) as JSONWebKeySet) // which looks at it
+  const said = /(?:^|[\s,])max-age=(\d{1,9})/.exec(reply.headers.get('cache-control') ?? '')?.[1]
+  // A cache on the way may have had it for a while (RFC 9111, 5.1).
+  const age = Number(reply.headers.get('age') ?? 0) || 0
+  return { find, at, maxAge: (Math.min(Number(said ?? usualAge), longestAge) - age) * 1000 }
+}
+
+function reasonOf(error: errors.JOSEError): string {
+  if (error instanceof errors.JWTExpired) return 'expired'
+  if (error instanceof errors.JWKSNoMatchingKey) return 'unknown key or kind'
+  if (error instanceof errors.JWSSignatureVerificationFailed) return 'wrong signature'
+  if (error instanceof errors.JWTClaimValidationFailed && ['iss', 'aud'].includes(error.claim)) {
+    return 'made by or for somebody else'
+  }
+  return 'malformed'
 }

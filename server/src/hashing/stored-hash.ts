@@ -15,9 +15,9 @@ export type StoredHash = { cost: number; memory: number } & (
 )
 
 /** How many of our own hashes one check of a foreign one may cost. */
-export const maxCost = 30
+const maxCost = 30
 /** KiB that one check may need. */
-export const maxMemory = 131_072
+const maxMemory = 131_072
 
 /** What {@link maxCost} and {@link maxMemory} come to, for people. */
 export const hashBounds =
