@@ -13,8 +13,9 @@ import {
 } from './scenarios.ts'
 import { type BenchUser, type Service, signUp, startService } from './service.ts'
 import { median } from './statistics.ts'
+import { stormOfDearHashes } from './storm.ts'
 
-export const sections = ['start', 'reads', 'logins', 'latency', 'writes'] as const
+export const sections = ['start', 'reads', 'logins', 'latency', 'storm', 'writes'] as const
 export type Section = (typeof sections)[number]
 
 export type Plan = {
@@ -23,6 +24,7 @@ export type Plan = {
   logins: Effort
   /** Seconds of each. */
   latency: number
+  storm: { accounts: number; attacksPerSecond: number; seconds: number }
   writes: number
   rest: number
   restarts: number
@@ -34,6 +36,7 @@ export const plans = {
     reads: { seconds: 2, rounds: 7 },
     logins: { seconds: 3, rounds: 6 },
     latency: 10,
+    storm: { accounts: 60, attacksPerSecond: 50, seconds: 20 },
     writes: 4,
     rest: 3,
     restarts: 3,
@@ -43,6 +46,7 @@ export const plans = {
     reads: { seconds: 0.2, rounds: 2 },
     logins: { seconds: 0.3, rounds: 2 },
     latency: 0.5,
+    storm: { accounts: 4, attacksPerSecond: 50, seconds: 2 },
     writes: 0.3,
     rest: 0,
     restarts: 1,
@@ -73,6 +77,7 @@ export async function bench(
     if (wanted.has('reads')) await reportReads(service, users, plan, report)
     if (wanted.has('logins')) await reportLogins(service, users, plan, report)
     if (wanted.has('latency')) await reportLatency(service, users, plan, report)
+    if (wanted.has('storm')) await reportStorm(service, users, plan, report)
     if (wanted.has('writes')) await reportWrites(service, users, plan, report)
     report({ name: 'memory after that', value: memoryOf(service.pid), unit: 'MB' })
   } finally {
@@ -118,6 +123,23 @@ async function reportLatency(service: Service, users: readonly BenchUser[], plan
     `p50 ${round(found.p50)}, p99 ${round(found.p99)}, max ${round(found.max)} ms; ` +
       `${round(found.loginsPerSecond)} logins/s meanwhile`,
   )
+}
+
+async function reportStorm(service: Service, users: readonly BenchUser[], plan: Plan, report: Report) {
+  const found = await stormOfDearHashes(service, users, plan.storm)
+  const figure = (name: string, value: number, limit?: number) =>
+    report({ name, value, unit: 'ms', ...(limit && { goal: { kind: 'at most', value: limit } }) })
+  report(
+    {
+      name: 'p95 of known devices in a storm of dear hashes',
+      value: found.honestP95,
+      unit: 'ms',
+      goal: { kind: 'at most', value: 3000 },
+    },
+    `${found.judged} of the storm judged, ${found.refused} told to come back`,
+  )
+  figure('p95 of those told to come back', found.refusedP95)
+  figure('p95 of GET /auth/me meanwhile', found.readsP95, 5)
 }
 
 async function reportWrites(service: Service, users: readonly BenchUser[], plan: Plan, report: Report) {

@@ -97,13 +97,14 @@ function replyLength(received: Buffer): number {
 export function prepare(
   method: string,
   path: string,
-  options: { token?: string; body?: object } = {},
+  options: { token?: string; body?: object; headers?: Record<string, string> } = {},
 ): Buffer {
   const body = options.body === undefined ? '' : JSON.stringify(options.body)
   const head = [
     `${method} ${path} HTTP/1.1`,
     'Host: localhost',
     ...(options.token === undefined ? [] : [`Authorization: Bearer ${options.token}`]),
+    ...Object.entries(options.headers ?? {}).map(([name, value]) => `${name}: ${value}`),
     ...(body === '' ? [] : ['Content-Type: application/json', `Content-Length: ${Buffer.byteLength(body)}`]),
   ]
   return Buffer.from(`${head.join('\r\n')}\r\n\r\n${body}`)

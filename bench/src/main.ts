@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util'
 import { bench, type Plan, plans, type Section, sections } from './bench.ts'
 
-/* npm run bench [-- --quick] [--only start,reads,logins,latency,writes] */
+/* npm run bench [-- --quick] [--only start,reads,logins,latency,storm,writes] */
 
 const { values } = parseArgs({
   options: { quick: { type: 'boolean', default: false }, only: { type: 'string' } },

@@ -11,6 +11,8 @@ export type BenchUser = { email: string; password: string; accessToken: string; 
 export type Service = {
   readonly port: number
   readonly pid: number | undefined
+  /** What it was started with. */
+  readonly env: Record<string, string>
   /** Milliseconds from the first start, on an empty folder, to the first `/health/ready` that says yes. */
   readonly firstStart: number
   /** Ends the program and starts it again on the same data. @returns milliseconds until it was ready */
@@ -34,6 +36,8 @@ export async function startService(): Promise<Service> {
     // Tokens name it, and shall outlive a restart on another port.
     PUBLIC_URL: 'http://localhost:8000',
     RATE_LIMITS: rateLimits,
+    // So that one machine can be many clients.
+    TRUSTED_PROXIES: '127.0.0.1',
     NODE_COMPILE_CACHE: path.join(root, 'node_modules/.cache/compile'),
   }
   let program: Program
@@ -48,6 +52,7 @@ export async function startService(): Promise<Service> {
   })
   return {
     firstStart,
+    env,
     get port() {
       return Number(new URL(program.url).port)
     },
