@@ -118,6 +118,23 @@ function origin(item: string): string {
   return url.origin
 }
 
+/** Origins of Android apps, as their passkeys are signed with: the SHA-256 of the certificate, in base64url. */
+export const appOrigins: Parser<readonly string[]> = {
+  takes:
+    '`none`, or origins of Android apps with commas between: `android:apk-key-hash:` and 43 characters of base64url',
+  parse: text => items(text).map(appOrigin),
+}
+
+function appOrigin(item: string): string {
+  const [, hash] = /^android:apk-key-hash:([\w-]{43})=?$/.exec(item) ?? []
+  // 43 characters hold two bits more than 32 bytes: an origin is compared as text, so it has to be the usual one.
+  if (hash === undefined || Buffer.from(hash, 'base64url').toString('base64url') !== hash)
+    throw new BadValue(
+      `${quote(item)} is no android:apk-key-hash: with the SHA-256 of a certificate in base64url`,
+    )
+  return `android:apk-key-hash:${hash}`
+}
+
 /** Addresses and networks in CIDR notation. */
 export const networks: Parser<readonly string[]> = {
   takes: '`none`, or IP addresses and CIDR networks with commas between, such as `10.0.0.0/8`',

@@ -30,6 +30,7 @@ import {
   webAddress,
 } from './delivery-parsers.ts'
 import {
+  appOrigins,
   baseUrl,
   boolean,
   databaseUrl,
@@ -103,6 +104,14 @@ export const settings = {
       'Web origins whose pages may call the API from a browser (CORS). In development any origin may; those that are listed, and pages of this machine, also in browser mode.',
     rule: 'No wildcard.',
     check: checkOrigins,
+  }),
+  PASSKEY_ORIGINS: required({
+    key: 'passkeyOrigins',
+    group: 'Service',
+    ...appOrigins,
+    default: 'none',
+    about:
+      'Android apps that may register passkeys and sign in with them. Pages may from PUBLIC_URL and ALLOWED_ORIGINS.',
   }),
   BRAND_NAME: required({
     key: 'brandName',

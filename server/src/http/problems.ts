@@ -98,6 +98,12 @@ export const problems = {
     description:
       'Sign-in failed. The reply is the same for a wrong password and for an unknown, inactive or deleted user, so that it does not give away who has an account.',
   },
+  unknown_passkey: {
+    status: 401,
+    title: 'Passkey not known',
+    description:
+      'The passkey was removed from its account, or never registered here. Tell the browser with `PublicKeyCredential.signalUnknownCredential()`, so that it offers the passkey no longer, and sign in another way.',
+  },
   invalid_mfa_token: {
     status: 401,
     title: 'Invalid MFA token',

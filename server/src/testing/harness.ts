@@ -46,6 +46,7 @@ export const testConfig: Config = {
   dbPoolSize: 10,
   dbMaxOverflow: 20,
   allowedOrigins: '*',
+  passkeyOrigins: [],
   encryptionKey: Buffer.alloc(32, 7),
   previousEncryptionKey: undefined,
   jwtAlgorithm: 'EdDSA',

@@ -5,25 +5,31 @@ import type { SignedUp, TestApp } from './harness.ts'
 
 /** One passkey in software, for tests that need no browser: a security key that verifies its person, or does not. */
 export type SoftwareAuthenticator = {
-  register(options: { challenge: string }): unknown
+  /** Makes the passkey. @param userPresent whether somebody touches it meanwhile */
+  register(options: { challenge: string }, userPresent?: boolean): SoftwareCredential
   /** Signs a challenge. @param userVerified whether it asks for its person's PIN or fingerprint this time */
-  sign(options: { challenge: string }, userVerified: boolean): unknown
+  sign(options: { challenge: string }, userVerified: boolean): SoftwareCredential
 }
+
+type SoftwareCredential = { id: string; rawId: string; type: string; response: Record<string, string> }
 
 type Cbor = Parameters<typeof isoCBOR.encode>[0]
 
-const origin = 'http://localhost:8000'
 const flags = { userPresent: 0x01, userVerified: 0x04, attested: 0x40 }
 
-export function softwareAuthenticator(): SoftwareAuthenticator {
+/** @param origin of the page or app that it is used from */
+export function softwareAuthenticator(origin = 'http://localhost:8000'): SoftwareAuthenticator {
   const { publicKey, privateKey } = generateKeyPairSync('ed25519')
   const id = randomBytes(32)
   let counter = 0
 
+  const clientData = (type: string, challenge: string): Buffer =>
+    Buffer.from(JSON.stringify({ type, challenge, origin, crossOrigin: false }))
+
   function authenticatorData(flag: number, attested = Buffer.alloc(0)): Buffer {
     counter += 1
     const head = Buffer.alloc(5)
-    head.writeUInt8(flags.userPresent | flag)
+    head.writeUInt8(flag)
     head.writeUInt32BE(counter, 1)
     return Buffer.concat([sha256('localhost'), head, attested])
   }
@@ -35,7 +41,7 @@ export function softwareAuthenticator(): SoftwareAuthenticator {
   }
 
   return {
-    register({ challenge }) {
+    register({ challenge }, userPresent = true) {
       const length = Buffer.alloc(2)
       length.writeUInt16BE(id.length)
       const attested = Buffer.concat([
@@ -44,7 +50,8 @@ export function softwareAuthenticator(): SoftwareAuthenticator {
         id,
         coseKey(publicKey.export({ format: 'jwk' }).x),
       ])
-      const authData = new Uint8Array(authenticatorData(flags.attested, attested))
+      const flag = flags.attested | (userPresent ? flags.userPresent : 0)
+      const authData = new Uint8Array(authenticatorData(flag, attested))
       const attestation = new Map<string, Cbor>([
         ['fmt', 'none'],
         ['attStmt', new Map()],
@@ -56,16 +63,13 @@ export function softwareAuthenticator(): SoftwareAuthenticator {
       })
     },
     sign({ challenge }, userVerified) {
-      const data = authenticatorData(userVerified ? flags.userVerified : 0)
+      const data = authenticatorData(flags.userPresent | (userVerified ? flags.userVerified : 0))
       const clientDataJSON = clientData('webauthn.get', challenge)
       const signature = sign(null, Buffer.concat([data, sha256(clientDataJSON)]), privateKey)
       return credential({ clientDataJSON, authenticatorData: data, signature })
     },
   }
 }
-
-const clientData = (type: string, challenge: string): Buffer =>
-  Buffer.from(JSON.stringify({ type, challenge, origin, crossOrigin: false }))
 
 /** An Ed25519 key as COSE writes it (RFC 9053, section 7.2): kty OKP, alg EdDSA, crv Ed25519, x. */
 function coseKey(x = ''): Buffer {

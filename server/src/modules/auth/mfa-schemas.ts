@@ -20,8 +20,21 @@ const ProofMethodSchema = Type.Union([...methods, Type.Literal('password')], {
 const code = Type.String({ minLength: 1, maxLength: 64, examples: ['123456'] })
 const encoded = (maxLength = 16_384) => Type.String({ maxLength, pattern: '^[A-Za-z0-9_-]*=*$' })
 const extensions = Type.Optional(Type.Record(Type.String(), Type.Unknown()))
-const attachment = Type.Optional(
-  nullable(Type.String({ maxLength: 32, enum: ['platform', 'cross-platform'] })),
+const attachment = Type.Optional(nullable(Type.String({ maxLength: 32 })))
+
+/** What a browser sends grows with its version: members that are not known here are left alone. */
+const open = { additionalProperties: true } as const
+
+export const PasskeyRegistrationRequestSchema = Type.Object(
+  {
+    mediation: Type.Optional(
+      Type.String({
+        enum: ['conditional', 'optional', 'required', 'silent'],
+        description: 'As the client will give it to `navigator.credentials.create()`',
+      }),
+    ),
+  },
+  { $id: 'PasskeyRegistrationRequest', ...closed, examples: [{ mediation: 'conditional' }] },
 )
 
 /** What `navigator.credentials.create()` gives, as JSON (WebAuthn Level 3, RegistrationResponseJSON). */
@@ -39,12 +52,12 @@ export const PasskeyRegistrationSchema = Type.Object(
         publicKey: Type.Optional(encoded()),
         publicKeyAlgorithm: Type.Optional(Type.Integer()),
       },
-      closed,
+      open,
     ),
     clientExtensionResults: extensions,
     authenticatorAttachment: attachment,
   },
-  { $id: 'PasskeyRegistration', ...closed },
+  { $id: 'PasskeyRegistration', ...open },
 )
 
 /** What `navigator.credentials.get()` gives, as JSON (WebAuthn Level 3, AuthenticationResponseJSON). */
@@ -60,12 +73,12 @@ export const PasskeyAssertionSchema = Type.Object(
         signature: encoded(),
         userHandle: Type.Optional(nullable(encoded(128))),
       },
-      closed,
+      open,
     ),
     clientExtensionResults: extensions,
     authenticatorAttachment: attachment,
   },
-  { $id: 'PasskeyAssertion', ...closed },
+  { $id: 'PasskeyAssertion', ...open },
 )
 
 export const MfaRequiredSchema = Type.Object(

@@ -1,4 +1,5 @@
 import type { RegistrationResponseJSON } from '@simplewebauthn/server'
+import { Type } from 'typebox'
 import { principalOf } from '../../http/guard.ts'
 import { ProblemError } from '../../http/problems.ts'
 import { idParams, NoBody, problemResponses, ref } from '../../http/schemas.ts'
@@ -14,6 +15,7 @@ import {
   PasskeyListSchema,
   PasskeyNameSchema,
   PasskeyOptionsSchema,
+  PasskeyRegistrationRequestSchema,
   PasskeyRegistrationSchema,
   PasskeySchema,
   PasskeySignInSchema,
@@ -24,6 +26,7 @@ import type { SecondFactorDeps } from './second-factor.ts'
 type PasskeyDeps = SecondFactorDeps & ArrivalReplyDeps & { browserMode: BrowserMode }
 
 const schemas = [
+  PasskeyRegistrationRequestSchema,
   PasskeyRegistrationSchema,
   PasskeyNameSchema,
   NewPasskeySchema,
@@ -52,13 +55,18 @@ function registrationRoutes(app: App, deps: PasskeyDeps): void {
       operationId: 'passkeyRegistrationOptions',
       tags: ['passkeys'],
       summary: 'Begin to register a passkey',
-      description: 'For `navigator.credentials.create()`. Good for 5 minutes and one answer.',
+      description:
+        'For `navigator.credentials.create()`. Good for 5 minutes and one answer. Where the browser is to make the ' +
+        'passkey by itself after a sign-in (`mediation: "conditional"`), say so here: nobody need be present then.',
+      body: Type.Union([ref(PasskeyRegistrationRequestSchema), Type.Null()], {
+        description: 'May be left out.',
+      }),
       response: { 200: ref(PasskeyOptionsSchema), ...problemResponses('conflict') },
     },
     async handler(request) {
       const user = await findUserRecord(deps.store.db, principalOf(request).userId)
       if (!user) throw new ProblemError('invalid_token')
-      return deps.passkeys.registrationOptions(user)
+      return deps.passkeys.registrationOptions(user, request.body?.mediation === 'conditional')
     },
   })
 
@@ -124,7 +132,13 @@ function signInRoutes(app: App, deps: PasskeyDeps): void {
       body: ref(PasskeySignInSchema),
       response: {
         200: ArrivalSchema,
-        ...problemResponses('invalid_credentials', 'email_not_verified', 'too_many_attempts', 'csrf_failed'),
+        ...problemResponses(
+          'invalid_credentials',
+          'unknown_passkey',
+          'email_not_verified',
+          'too_many_attempts',
+          'csrf_failed',
+        ),
       },
     },
     async handler(request, reply) {

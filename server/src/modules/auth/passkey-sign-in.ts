@@ -10,7 +10,9 @@ import { type Arrival, advance, type Proof } from './sign-in-machine.ts'
 /**
  * Signs in with a passkey alone; who it is, the passkey says. Locked accounts too: a signature can't be guessed,
  * so nobody keeps an owner out by guessing. Failures count for the address, apart from those with passwords.
- * @throws ProblemError invalid_credentials, email_not_verified, too_many_attempts
+ * A key that is not known gets an answer of its own, for the browser to offer it no longer: that tells nothing of any
+ * account, since key ids are random.
+ * @throws ProblemError invalid_credentials, unknown_passkey, email_not_verified, too_many_attempts
  */
 export async function signInWithPasskey(
   deps: SecondFactorDeps,
@@ -41,7 +43,10 @@ export async function signInWithPasskey(
       return undefined
     })
   })
-  if (!arrival) throw new ProblemError('invalid_credentials')
+  if (!arrival)
+    throw new ProblemError(
+      (await passkeys.isKnown(credential.id)) ? 'invalid_credentials' : 'unknown_passkey',
+    )
   return arrival
 }
 

@@ -206,7 +206,7 @@ describe.runIf(hasBrowser)('passkeys, in Chromium', { timeout: 60_000 }, async (
     const { body } = await register(user)
     expect((await roster.get('/api/v1/auth/me', { token: user.token })).body.mfa_enabled).toBe(true)
     expect((await roster.delete(`/api/v1/auth/passkeys/${body.id}`, { token: user.token })).status).toBe(204)
-    expect((await signIn()).body.code).toBe('invalid_credentials')
+    expect((await signIn()).body.code).toBe('unknown_passkey')
     expect((await roster.get('/api/v1/auth/me', { token: user.token })).body.mfa_enabled).toBe(false)
     expect(await lastSent(roster, user.email, 'mfa_changed')).toMatchObject({ what: 'passkey_removed' })
   })

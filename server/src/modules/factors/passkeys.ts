@@ -17,7 +17,10 @@ import * as repo from './repo.ts'
 const webAuthn = () => import('@simplewebauthn/server')
 
 /** What a challenge was made for: the answer to one is no answer to another. */
-export type ChallengePurpose = 'register' | 'sign_in' | 'second_factor' | 'step_up'
+export type ChallengePurpose = Registration | 'sign_in' | 'second_factor' | 'step_up'
+
+/** With conditional mediation the browser makes a passkey by itself, and nobody need be present. */
+type Registration = 'register' | 'register_conditional'
 
 export type PasskeyView = {
   id: string
@@ -40,14 +43,14 @@ export type VerifiedPasskey = {
 }
 
 export type Passkeys = {
-  registrationOptions(user: {
-    id: string
-    username: string
-    full_name: string | null
-  }): Promise<PublicKeyCredentialCreationOptionsJSON>
+  /** @param isConditional whether the client will ask with `mediation: 'conditional'` */
+  registrationOptions(
+    user: { id: string; username: string; full_name: string | null },
+    isConditional: boolean,
+  ): Promise<PublicKeyCredentialCreationOptionsJSON>
   /**
-   * Checks an answer: challenge, type, origin, RP id and algorithm (WebAuthn Level 3, section 7.1). If it holds,
-   * `keep` locks the user and inserts the passkey into its transaction.
+   * Checks an answer: challenge, type, origin, RP id, user presence and algorithm (WebAuthn Level 3, section 7.1).
+   * If it holds, `keep` locks the user and inserts the passkey into its transaction.
    * @throws ProblemError invalid_passkey, passkey_taken, conflict (there are too many)
    */
   register(
@@ -70,6 +73,8 @@ export type Passkeys = {
     response: AuthenticationResponseJSON,
     userId?: string,
   ): Promise<VerifiedPasskey | undefined>
+  /** Whether a credential id, in base64url, is that of any passkey. */
+  isKnown(credentialId: string): Promise<boolean>
   /** `behind` where the counter went back: a copy of the key is about. */
   recordUse(trx: Tx, at: Date, used: VerifiedPasskey): Promise<repo.PasskeyUse>
   list(userId: string): Promise<PasskeyView[]>
@@ -95,11 +100,13 @@ export function createPasskeys(deps: {
   clock: Clock
   publicUrl: string
   allowedOrigins: '*' | readonly string[]
+  passkeyOrigins: readonly string[]
   rpName: string
 }): Passkeys {
   const { store, clock, rpName } = deps
   const { hostname: rpID, origin } = new URL(deps.publicUrl)
-  const expectedOrigin = [origin, ...(deps.allowedOrigins === '*' ? [] : deps.allowedOrigins)]
+  const listed = deps.allowedOrigins === '*' ? [] : deps.allowedOrigins
+  const expectedOrigin = [origin, ...listed, ...deps.passkeyOrigins]
 
   async function newChallenge(purpose: ChallengePurpose, userId?: string): Promise<Uint8Array<ArrayBuffer>> {
     const challenge = randomToken(32)
@@ -113,15 +120,17 @@ export function createPasskeys(deps: {
     return new Uint8Array(Buffer.from(challenge, 'base64url'))
   }
 
-  /** The challenge that an answer is to, if it was given for this: used up from here on. */
-  async function takeChallenge(
+  /** The challenge that an answer is to, if it was given for one of these: used up from here on. */
+  async function takeChallenge<P extends ChallengePurpose>(
     clientDataJSON: string,
-    purpose: ChallengePurpose,
+    purposes: readonly P[],
     userId: string | undefined,
-  ): Promise<string | undefined> {
+  ): Promise<{ challenge: string; purpose: P } | undefined> {
     const challenge = challengeOf(clientDataJSON)
-    const kept = challenge && (await repo.takeChallenge(store.db, sha256(challenge), clock.now()))
-    return kept && kept.purpose === purpose && kept.user_id === (userId ?? null) ? challenge : undefined
+    if (!challenge) return undefined
+    const kept = await repo.takeChallenge(store.db, sha256(challenge), clock.now())
+    const purpose = purposes.find(one => one === kept?.purpose)
+    return purpose && kept?.user_id === (userId ?? null) ? { challenge, purpose } : undefined
   }
 
   const descriptors = async (db: Db, userId: string) =>
@@ -131,7 +140,7 @@ export function createPasskeys(deps: {
     }))
 
   return {
-    async registrationOptions({ id, username, full_name }) {
+    async registrationOptions({ id, username, full_name }, isConditional) {
       const excludeCredentials = await descriptors(store.db, id)
       refuseMore(excludeCredentials.length)
       const { generateRegistrationOptions } = await webAuthn()
@@ -141,7 +150,7 @@ export function createPasskeys(deps: {
         userID: new Uint8Array(uuidToBytes(id)),
         userName: username,
         userDisplayName: full_name ?? username,
-        challenge: await newChallenge('register', id),
+        challenge: await newChallenge(isConditional ? 'register_conditional' : 'register', id),
         excludeCredentials,
         supportedAlgorithmIDs,
         // Not required: a plain security key still makes a second factor.
@@ -150,15 +159,17 @@ export function createPasskeys(deps: {
     },
 
     async register(userId, response, name, keep) {
-      const expectedChallenge = await takeChallenge(response.response.clientDataJSON, 'register', userId)
-      if (expectedChallenge === undefined) throw new ProblemError('invalid_passkey')
+      const { clientDataJSON } = response.response
+      const asked = await takeChallenge(clientDataJSON, ['register', 'register_conditional'], userId)
+      if (asked === undefined) throw new ProblemError('invalid_passkey')
       const { verifyRegistrationResponse } = await webAuthn()
       const { verified, registrationInfo } = await unlessRefused(() =>
         verifyRegistrationResponse({
           response,
-          expectedChallenge,
+          expectedChallenge: asked.challenge,
           expectedOrigin,
           expectedRPID: rpID,
+          requireUserPresence: asked.purpose === 'register',
           requireUserVerification: false,
           supportedAlgorithmIDs,
         }),
@@ -200,16 +211,16 @@ export function createPasskeys(deps: {
     },
 
     async verify(purpose, response, userId) {
-      const expectedChallenge = await takeChallenge(response.response.clientDataJSON, purpose, userId)
+      const asked = await takeChallenge(response.response.clientDataJSON, [purpose], userId)
       const passkey = await repo.findPasskey(store.db, Buffer.from(response.id, 'base64url'))
-      if (expectedChallenge === undefined || !passkey) return undefined
+      if (asked === undefined || !passkey) return undefined
       if (userId !== undefined && passkey.user_id !== userId) return undefined
       if (!isHandleOf(passkey.user_id, response.response.userHandle)) return undefined
       const { verifyAuthenticationResponse } = await webAuthn()
       try {
         const { verified, authenticationInfo } = await verifyAuthenticationResponse({
           response,
-          expectedChallenge,
+          expectedChallenge: asked.challenge,
           expectedOrigin,
           expectedRPID: rpID,
           requireUserVerification: false,
@@ -229,6 +240,9 @@ export function createPasskeys(deps: {
         return undefined // the library throws for whatever does not hold
       }
     },
+
+    isKnown: async credentialId =>
+      (await repo.findPasskey(store.db, Buffer.from(credentialId, 'base64url'))) !== undefined,
 
     recordUse: (trx, at, { passkeyId, counter, isSynced }) =>
       repo.recordPasskeyUse(trx, passkeyId, { counter, isSynced, at }),
