@@ -260,7 +260,7 @@ async function showNewPasskey(
   next: string | undefined,
   faults: Faults = noFaults,
 ): Promise<Outcome> {
-  const options = await deps.passkeys.registrationOptions(user)
+  const options = await deps.passkeys.registrationOptions(user, false)
   const path = kind === 'offered' ? '/sign-in/passkey' : '/sign-in/enrol/passkey'
   const onward =
     kind === 'offered'
