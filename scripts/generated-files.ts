@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises'
+import { clientTypes, problemCodes } from './reference/client-types.ts'
 import { configurationReference } from './reference/configuration.ts'
 import { errorReference } from './reference/errors.ts'
 import { mailPage } from './reference/mail-page.ts'
@@ -12,6 +13,8 @@ export type GeneratedFile = {
 }
 
 export const generatedFiles: readonly GeneratedFile[] = [
+  { file: 'client/src/generated/api.ts', render: clientTypes },
+  { file: 'client/src/generated/problem-codes.ts', render: problemCodes },
   { file: 'docs/configuration.md', render: configurationReference },
   { file: 'docs/errors.md', render: errorReference },
   { file: 'server/schema.sql', render: schemaReference },
