@@ -1,5 +1,6 @@
 import { createRoster, isRosterError, type ProblemCode, type User } from '@roster/client'
 import { createReplica } from '@roster/client/replica'
+import { createIntrospector, expressGuard, fastifyGuard, withUser } from '@roster/client/server'
 import { type AccessTokenClaims, createTokenVerifier } from '@roster/client/tokens'
 
 const roster = createRoster({ url: 'http://localhost:8000' })
@@ -19,4 +20,9 @@ export const codeOf = (error: unknown): ProblemCode | 'unexpected_reply' | undef
   isRosterError(error) ? error.code : undefined
 
 export const verify: (token: string) => Promise<AccessTokenClaims> = createTokenVerifier({ url: roster.url })
+export const guards = [
+  expressGuard(verify),
+  fastifyGuard(createIntrospector({ roster })),
+  withUser(verify, () => new Response()),
+]
 export { createReplica }
