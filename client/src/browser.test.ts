@@ -28,6 +28,7 @@ describe.skipIf(!hasBrowser)('in a browser', async () => {
     const bundle = await rolldown({
       input: path.join(import.meta.dirname, 'testing/page.ts'),
       platform: 'browser',
+      logLevel: 'silent',
     })
     const { output } = await bundle.generate({ minify: true })
     await bundle.close()

@@ -29,12 +29,19 @@ export function createCalls(client: Client<paths>): Calls {
   const made = verbs.map(verb => {
     const call = async (path: string, init?: object): Promise<unknown> => {
       // The types of `Call` say for each path what this passes on.
-      const { data } = await client.request(verb, path as never, (init ?? {}) as never)
-      return data
+      const { response } = await client.request(verb, path as never, { parseAs: 'stream', ...init } as never)
+      return bodyOf(response)
     }
     return [verb, call] as const
   })
   return Object.fromEntries(made) as unknown as Calls // made from the very same verbs
+}
+
+/** JSON as a value, anything else as text; undefined where there is nothing. */
+async function bodyOf(reply: Response): Promise<unknown> {
+  const text = await reply.text()
+  if (text === '') return undefined
+  return /[/+]json/.test(reply.headers.get('content-type') ?? '') ? JSON.parse(text) : text
 }
 
 /** The lists that are read page by page, with `next_cursor`. */

@@ -77,6 +77,31 @@ describe('a call', () => {
     await expect(roster.get('/api/v1/users/me')).rejects.toMatchObject({ status: 401 })
   })
 
+  test('of each kind succeeds: lists, text, forms, nothing at all, a version to match', async () => {
+    const admin = await service.signUpAdmin()
+    const roster = clientOf()
+    await roster.signIn({ email: admin.email, password: admin.password })
+    expect(await roster.get('/api/v1/users', { params: { query: { limit: 1 } } })).toMatchObject({
+      items: [expect.anything()],
+    })
+    expect(await roster.get('/metrics')).toContain('# HELP')
+    expect(await roster.get('/health/live')).toMatchObject({ status: expect.any(String) })
+    const token = roster.session?.accessToken ?? ''
+    expect(await roster.post('/api/v1/auth/introspect', { body: { token } })).toMatchObject({ active: true })
+    const role = { name: 'editor', description: 'Reads', permissions: ['users:read'] }
+    expect(await roster.post('/api/v1/rbac/roles', { body: role })).toMatchObject({ name: 'editor' })
+    expect(
+      await roster.delete('/api/v1/rbac/roles/{name}', { params: { path: { name: 'editor' } } }),
+    ).toBeUndefined()
+    const stale = roster.put('/api/v1/users/me/preferences', {
+      body: { values: {} },
+      params: { header: { 'If-Match': '"99"' } },
+    })
+    await expect(stale).rejects.toMatchObject({ code: 'precondition_failed' })
+    const { email } = await service.signUp()
+    expect(await roster.post('/api/v1/auth/password-reset-request', { body: { email } })).toBeTruthy()
+  })
+
   test('that something else answers is an error all the same', async () => {
     const server = createServer((_request, response) => response.writeHead(502).end('<html>'))
     await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
@@ -157,6 +182,16 @@ describe('a session', () => {
     await next.signOut()
     expect(kept).toBeUndefined()
     await expect(clientOf({ storage }).get('/api/v1/users/me')).rejects.toMatchObject({ status: 401 })
+  })
+
+  test('that is only in storage is ended by signing out, and so is one that is over already', async () => {
+    const roster = await signedIn()
+    const kept = roster.session
+    const storage = { load: () => kept, save() {} }
+    await clientOf({ storage }).signOut()
+    expect((await service.get('/api/v1/users/me', { token: kept?.accessToken ?? '' })).status).toBe(401)
+    await roster.signOut()
+    expect(roster.session).toBeUndefined()
   })
 
   test('is over after signing out, whatever was under way', async () => {

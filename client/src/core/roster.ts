@@ -33,7 +33,10 @@ export type Roster = Calls & {
   signIn(input: Schemas['Login']): Promise<SignIn>
   /** With a passkey; `credential` is what the browser answered to `POST /api/v1/auth/passkeys/login/options`. */
   signInWithPasskey(input: Schemas['PasskeySignIn']): Promise<SignIn>
-  /** Signs out here, and in every tab. The session ends here also where the service can't be reached. */
+  /**
+   * Signs out here, and in every tab.
+   * @throws TypeError where the service can't be told: then the session is forgotten here, and still good there
+   */
   signOut(): Promise<void>
   /** Makes a call that may need a fresh proof of who asks, which then is a value and no error. */
   guarded<T>(call: () => Promise<T>): Promise<Guarded<T>>
@@ -142,11 +145,13 @@ export function createRoster(options: RosterOptions): Roster {
     signInWithPasskey: async input =>
       arrive(await open.post('/api/v1/auth/passkeys/login/verify', { body: input })),
     async signOut() {
-      const session = sessions.peek()
-      await sessions.end()
-      const body = mode === 'token' && session?.refreshToken ? { refresh_token: session.refreshToken } : null
+      const ended = await sessions.end()
+      const body = mode === 'token' && ended?.refreshToken ? { refresh_token: ended.refreshToken } : null
       if (mode === 'token' && !body) return
-      await open.post('/api/v1/auth/logout', { body })
+      await open.post('/api/v1/auth/logout', { body }).catch((error: unknown) => {
+        // Over already.
+        if (!isRosterError(error) || error.status !== 401) throw error
+      })
     },
     guarded,
     list: (path, ...init) => readList(calls.get, path, ...init),

@@ -36,7 +36,8 @@ export type Sessions = {
   /** A session with another access token than `refused`, which the service does not take any more. */
   renewed(refused: string): Promise<Session | undefined>
   begin(tokens: Tokens): Promise<Session>
-  end(): Promise<void>
+  /** @returns what was ended */
+  end(): Promise<Session | undefined>
   /** Calls `listener` at each change. @returns what ends that */
   subscribe(listener: (session: Session | undefined) => void): () => void
   close(): void
@@ -109,7 +110,10 @@ export function createSessions(options: SessionOptions): Sessions {
       const reply = await sendRefresh(options, given?.refreshToken)
       // Signed out or in meanwhile: what somebody decided stays so.
       if (decisions !== decided) return session
-      await keep(reply && toSession(reply))
+      if (reply) await keep(toSession(reply))
+      // What was no session here says nothing to other tabs: one may be signing in right now.
+      else if (given) await keep(undefined)
+      else take(undefined)
       return session
     })
   }
@@ -147,7 +151,9 @@ export function createSessions(options: SessionOptions): Sessions {
     async end() {
       looked = Promise.resolve()
       decisions += 1
+      const ended = session ?? (await storage?.load())
       await keep(undefined)
+      return ended
     },
     subscribe(listener) {
       listeners.add(listener)

@@ -1,3 +1,5 @@
+'use client'
+
 import { useCallback, useEffect, useState } from 'react'
 import { isRosterError } from '../core/error.ts'
 import type { Roster } from '../core/roster.ts'
