@@ -22,6 +22,7 @@ export const renderDocument = (look: Look, language: Language, { title, body, sc
 <meta name="robots" content="noindex">
 <meta name="color-scheme" content="light dark">
 <title>${title} – ${look.brandName}</title>
+<link rel="icon" href="${look.icon}">
 <style>${trusted(look.style)}</style>
 ${scripted && html`<script src="${look.script.path}" integrity="${look.script.integrity}" defer></script>\n`}</head>
 <body>

@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto'
 import fs from 'node:fs'
 import path from 'node:path'
-import { paletteCss, paletteOf } from '../brand/palette.ts'
+import { type Palette, paletteCss, paletteOf } from '../brand/palette.ts'
 import type { Config } from '../config.ts'
+import { html } from '../lib/html.ts'
 
 /** A file of ours that a page refers to, under an address that changes with it. */
 export type Asset = { path: string; type: string; content: Buffer; integrity: string }
@@ -15,6 +16,8 @@ export type Look = {
   /** For browser APIs: passkeys, and the password's rules as it is typed. */
   script: Asset
   logo: { src: string; asset?: Asset } | undefined
+  /** The address of the icon in the browser's tab: the brand's first letter, on its colour. */
+  icon: string
   /** Content-Security-Policy. */
   policy: string
   links: { terms: string | undefined; privacy: string | undefined; support: string | undefined }
@@ -33,9 +36,8 @@ export type LookConfig = Pick<
 >
 
 export function createLook(config: LookConfig): Look {
-  const style = minified(
-    readText('../../../design/tokens.css') + paletteCss(paletteOf(config.brandColor)) + readText('page.css'),
-  )
+  const palette = paletteOf(config.brandColor)
+  const style = minified(readText('../../../design/tokens.css') + paletteCss(palette) + readText('page.css'))
   const source = Buffer.from(readText('browser/script.js'))
   const script = asset('script.js', 'text/javascript; charset=utf-8', source)
   const logo = logoOf(config)
@@ -44,6 +46,7 @@ export function createLook(config: LookConfig): Look {
     style,
     script,
     logo,
+    icon: iconOf(config.brandName, palette),
     policy: policyOf({ style, logo: logo?.src, appUrl: config.appUrl }),
     links: { terms: config.termsUrl, privacy: config.privacyUrl, support: config.supportEmail },
   }
@@ -75,6 +78,12 @@ function logoOf({ brandLogoFile: file, brandLogoUrl: url }: LookConfig): Look['l
   const extension = path.extname(file).toLowerCase()
   const made = asset(`logo${extension}`, imageTypes[extension] ?? '', fs.readFileSync(file))
   return { src: made.path, asset: made }
+}
+
+function iconOf(brandName: string, { accent, onAccent }: Palette): string {
+  const [letter = ''] = brandName.trim()
+  const picture = html`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><rect width="32" height="32" rx="8" fill="${accent.light}"/><text x="16" y="23" font-family="system-ui,sans-serif" font-size="20" font-weight="700" text-anchor="middle" fill="${onAccent.light}">${letter.toUpperCase()}</text></svg>`
+  return `data:image/svg+xml;base64,${Buffer.from(picture.toString()).toString('base64')}`
 }
 
 const imageTypes: Readonly<Record<string, string>> = {

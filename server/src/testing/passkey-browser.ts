@@ -2,12 +2,8 @@ import fs from 'node:fs'
 import { createServer, type Server } from 'node:http'
 import { createRequire } from 'node:module'
 import type { AddressInfo } from 'node:net'
-import { type Browser, type CDPSession, chromium, type Page } from 'playwright-core'
-
-const program = '/usr/bin/chromium'
-
-/** Where there is no Chromium these tests skip, and the run fails with CI=true (see scripts/test-servers.ts). */
-export const hasBrowser = fs.existsSync(program)
+import type { Browser, CDPSession, Page } from 'playwright-core'
+import { launchChromium } from './chromium.ts'
 
 /** A page in a real Chromium, with authenticators that exist in it alone. */
 export type PasskeyBrowser = {
@@ -28,18 +24,7 @@ export type VirtualAuthenticator = ReturnType<typeof authenticatorOf>
 export async function startPasskeyBrowser(): Promise<PasskeyBrowser> {
   const servers = await Promise.all([servePage(), servePage()])
   const [origin = '', otherOrigin = ''] = servers.map(originOf)
-  const browser = await chromium.launch({
-    executablePath: program,
-    args: [
-      '--no-sandbox',
-      '--disable-gpu',
-      '--disable-quic',
-      '--no-first-run',
-      '--disable-background-networking',
-      '--disable-component-update',
-      '--disable-sync',
-    ],
-  })
+  const browser = await launchChromium()
   const page = await browser.newPage()
   const devtools = await page.context().newCDPSession(page)
   await devtools.send('WebAuthn.enable', { enableUI: false })

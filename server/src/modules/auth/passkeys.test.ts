@@ -1,8 +1,9 @@
 import { afterAll, describe, expect, test } from 'vitest'
 import { minutes, seconds } from '../../lib/clock.ts'
+import { hasBrowser } from '../../testing/chromium.ts'
 import { type SignedUp, useTestApp } from '../../testing/harness.ts'
 import { lastSent } from '../../testing/outbox.ts'
-import { hasBrowser, startPasskeyBrowser } from '../../testing/passkey-browser.ts'
+import { startPasskeyBrowser } from '../../testing/passkey-browser.ts'
 import { beginSignIn, enrolTotp } from '../../testing/second-factors.ts'
 
 if (!hasBrowser) console.warn('SKIPPED: passkeys in a browser, since there is no Chromium')
