@@ -3,9 +3,9 @@ import path from 'node:path'
 import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core'
 import { rolldown } from 'rolldown'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { hasBrowser } from '../../server/src/testing/chromium.ts'
 import { useTestApp } from '../../server/src/testing/harness.ts'
 import { listen } from '../../server/src/testing/http-server.ts'
-import { hasBrowser } from '../../server/src/testing/passkey-browser.ts'
 import type { Roster } from './index.ts'
 
 declare const roster: Roster
