@@ -4,7 +4,7 @@ import { type Browser, type BrowserContext, chromium, type Page } from 'playwrig
 import { rolldown } from 'rolldown'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { hasBrowser } from '../../server/src/testing/chromium.ts'
-import { useTestApp } from '../../server/src/testing/harness.ts'
+import { startTestApp, useTestApp } from '../../server/src/testing/harness.ts'
 import { listen } from '../../server/src/testing/http-server.ts'
 import type { Roster } from './index.ts'
 
@@ -14,41 +14,46 @@ declare const roster: Roster
 
 const password = 'SecurePass123'
 
+async function servePage(): Promise<{ origin: string; close(): void }> {
+  const input = path.join(import.meta.dirname, 'testing/page.ts')
+  const bundle = await rolldown({ input, platform: 'browser', logLevel: 'silent' })
+  const { output } = await bundle.generate({ minify: true })
+  await bundle.close()
+  const script = output[0].code.replaceAll('</script', '<\\/script')
+  const html =
+    "<!doctype html><script>window.process={env:{NODE_ENV:'production'}}</script>" +
+    `<body><script type="module">${script}</script>`
+  const server = createServer((_request, reply) =>
+    reply.writeHead(200, { 'content-type': 'text/html' }).end(html),
+  )
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  const at = server.address()
+  const port = typeof at === 'object' ? at?.port : undefined
+  return { origin: `http://localhost:${port}`, close: () => void server.close() }
+}
+
+const launch = () =>
+  chromium.launch({ executablePath: '/usr/bin/chromium', args: ['--no-sandbox', '--disable-gpu'] })
+
 describe.skipIf(!hasBrowser)('in a browser', async () => {
   const service = await useTestApp()
   let address: string
   let browser: Browser
   let context: BrowserContext
-  let closePage: () => void
+  let page: Awaited<ReturnType<typeof servePage>>
   /** Requests by path. */
   let sent: string[] = []
 
   beforeAll(async () => {
     service.clock.set(new Date())
-    const bundle = await rolldown({
-      input: path.join(import.meta.dirname, 'testing/page.ts'),
-      platform: 'browser',
-      logLevel: 'silent',
-    })
-    const { output } = await bundle.generate({ minify: true })
-    await bundle.close()
-    const html = `<!doctype html><script>window.process={env:{NODE_ENV:'production'}}</script><body><script type="module">${output[0].code.replaceAll('</script', '<\\/script')}</script>`
-    const server = createServer((_request, reply) =>
-      reply.writeHead(200, { 'content-type': 'text/html' }).end(html),
-    )
-    await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
-    closePage = () => void server.close()
-    const at = server.address()
+    page = await servePage()
     const api = `http://localhost:${await listen(service.app)}`
-    address = `http://localhost:${typeof at === 'object' ? at?.port : ''}/?service=${encodeURIComponent(api)}`
-    browser = await chromium.launch({
-      executablePath: '/usr/bin/chromium',
-      args: ['--no-sandbox', '--disable-gpu'],
-    })
+    address = `${page.origin}/?service=${encodeURIComponent(api)}`
+    browser = await launch()
   })
   afterAll(async () => {
     await browser.close()
-    closePage()
+    page.close()
   })
   afterEach(() => context.close())
 
@@ -153,4 +158,44 @@ describe.skipIf(!hasBrowser)('in a browser', async () => {
     await expect.poll(() => tab.locator('[id="ui.rows.error"]').textContent()).not.toBe('')
     await shown(tab, 'ui.rows.value', '50')
   })
+})
+
+test.skipIf(!hasBrowser)('a passkey is made, and signs its person in without a name', async () => {
+  const page = await servePage()
+  const service = await startTestApp({ config: { publicUrl: page.origin } })
+  const browser = await launch()
+  try {
+    service.clock.set(new Date())
+    const api = `http://localhost:${await listen(service.app)}`
+    const tab = await browser.newPage()
+    const devtools = await tab.context().newCDPSession(tab)
+    await devtools.send('WebAuthn.enable')
+    await devtools.send('WebAuthn.addVirtualAuthenticator', {
+      options: {
+        protocol: 'ctap2',
+        transport: 'internal',
+        hasResidentKey: true,
+        hasUserVerification: true,
+        isUserVerified: true,
+        automaticPresenceSimulation: true,
+      },
+    })
+    await tab.goto(`${page.origin}/?service=${encodeURIComponent(api)}`)
+    const { email, id } = await service.signUp()
+    await service.sql('update users set email_verified_at = now() where id = $1', [id])
+    await tab.evaluate(input => roster.signIn(input), { email, password })
+    const made = await tab.evaluate(() =>
+      roster.guarded(() => roster.addPasskey('Laptop')).then(outcome => outcome.status),
+    )
+    expect(made).toBe('done')
+    await tab.evaluate(() => roster.signOut())
+    const arrival = await tab.evaluate(() =>
+      roster.signInWithPasskey().then(signIn => [signIn.status, roster.session?.user.id]),
+    )
+    expect(arrival).toEqual(['signed_in', id])
+  } finally {
+    await browser.close()
+    await service.stop()
+    page.close()
+  }
 })

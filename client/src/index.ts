@@ -1,6 +1,7 @@
 export type { Answer, Call, Calls, ItemOf, ListPath } from './core/calls.ts'
 export { type FieldError, isRosterError, RosterError } from './core/error.ts'
 export type { RosterEvent } from './core/events.ts'
+export { type Asking, makePasskey, signWithPasskey } from './core/passkeys.ts'
 export { createRoster, type Roster, type RosterOptions } from './core/roster.ts'
 export type { Session, SessionStorage, User } from './core/session.ts'
 export type { Guarded, Method, Proof, SignIn } from './core/sign-in.ts'

@@ -3,6 +3,7 @@ import type { components, paths } from '../generated/api.ts'
 import { type Arguments, type Calls, createCalls, type ItemOf, type ListPath, readList } from './calls.ts'
 import { errorOf, isRosterError } from './error.ts'
 import { followEvents, type RosterEvent } from './events.ts'
+import { type Asking, makePasskey, signWithPasskey } from './passkeys.ts'
 import { createSessions, type Session, type SessionStorage } from './session.ts'
 import type { Guarded, Method, Proof, SignIn } from './sign-in.ts'
 
@@ -31,8 +32,10 @@ export type Roster = Calls & {
   subscribe(listener: (session: Session | undefined) => void): () => void
   /** @throws RosterError invalid_credentials, too_many_attempts, email_not_verified, … */
   signIn(input: Schemas['Login']): Promise<SignIn>
-  /** With a passkey; `credential` is what the browser answered to `POST /api/v1/auth/passkeys/login/options`. */
-  signInWithPasskey(input: Schemas['PasskeySignIn']): Promise<SignIn>
+  /** With a passkey of this browser's, and no name. @throws DOMException NotAllowedError where the person declines */
+  signInWithPasskey(asking?: Asking): Promise<SignIn>
+  /** Makes a passkey for whoever is signed in; needs a fresh proof, so call it in `guarded`. */
+  addPasskey(name?: string): Promise<Schemas['Passkey']>
   /**
    * Signs out here, and in every tab.
    * @throws TypeError where the service can't be told: then the session is forgotten here, and still good there
@@ -142,8 +145,17 @@ export function createRoster(options: RosterOptions): Roster {
     currentSession: () => sessions.current(),
     subscribe: listener => sessions.subscribe(listener),
     signIn: async input => arrive(await open.post('/api/v1/auth/login', { body: input })),
-    signInWithPasskey: async input =>
-      arrive(await open.post('/api/v1/auth/passkeys/login/verify', { body: input })),
+    async signInWithPasskey(asking) {
+      const options = await open.post('/api/v1/auth/passkeys/login/options')
+      const credential = await signWithPasskey(options, asking)
+      return arrive(await open.post('/api/v1/auth/passkeys/login/verify', { body: { credential } }))
+    },
+    async addPasskey(name) {
+      const options = await calls.post('/api/v1/auth/passkeys/register/options', { body: null })
+      const credential = await makePasskey(options)
+      const body = { credential, ...(name !== undefined && { name }) }
+      return calls.post('/api/v1/auth/passkeys/register/verify', { body })
+    },
     async signOut() {
       const ended = await sessions.end()
       const body = mode === 'token' && ended?.refreshToken ? { refresh_token: ended.refreshToken } : null
