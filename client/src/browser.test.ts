@@ -1,9 +1,9 @@
 import { createServer } from 'node:http'
 import path from 'node:path'
-import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core'
+import type { Browser, BrowserContext, Page } from 'playwright-core'
 import { rolldown } from 'rolldown'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
-import { hasBrowser } from '../../server/src/testing/chromium.ts'
+import { hasBrowser, launchChromium } from '../../server/src/testing/chromium.ts'
 import { startTestApp, useTestApp } from '../../server/src/testing/harness.ts'
 import { listen } from '../../server/src/testing/http-server.ts'
 import type { Roster } from './index.ts'
@@ -32,9 +32,6 @@ async function servePage(): Promise<{ origin: string; close(): void }> {
   return { origin: `http://localhost:${port}`, close: () => void server.close() }
 }
 
-const launch = () =>
-  chromium.launch({ executablePath: '/usr/bin/chromium', args: ['--no-sandbox', '--disable-gpu'] })
-
 describe.skipIf(!hasBrowser)('in a browser', async () => {
   const service = await useTestApp()
   let address: string
@@ -49,7 +46,7 @@ describe.skipIf(!hasBrowser)('in a browser', async () => {
     page = await servePage()
     const api = `http://localhost:${await listen(service.app)}`
     address = `${page.origin}/?service=${encodeURIComponent(api)}`
-    browser = await launch()
+    browser = await launchChromium()
   })
   afterAll(async () => {
     await browser.close()
@@ -163,7 +160,7 @@ describe.skipIf(!hasBrowser)('in a browser', async () => {
 test.skipIf(!hasBrowser)('a passkey is made, and signs its person in without a name', async () => {
   const page = await servePage()
   const service = await startTestApp({ config: { publicUrl: page.origin } })
-  const browser = await launch()
+  const browser = await launchChromium()
   try {
     service.clock.set(new Date())
     const api = `http://localhost:${await listen(service.app)}`
