@@ -49,7 +49,7 @@ describe.runIf(hasBrowser)('how pages look', async () => {
       expect(sizes.reduce((sum, size) => sum + size, 0)).toBeLessThan(30 * 1024)
       for (const [colorScheme, width] of looks) {
         // Without motion: a colour on its way to another is no fault.
-      await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' })
+        await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' })
         await page.setViewportSize({ width, height: 800 })
         const { violations } = await new AxeBuilder({ page }).analyze()
         expect(violations.map(({ id, nodes }) => [id, nodes.map(({ html }) => html)])).toEqual([])
