@@ -12,7 +12,7 @@ import { accessRoutes } from './modules/access/index.ts'
 import { accountRoutes } from './modules/account/index.ts'
 import { administrationRoutes } from './modules/administration/index.ts'
 import { auditRoutes, recordRefusals } from './modules/audit/index.ts'
-import { authRoutes, linkPageRoutes } from './modules/auth/index.ts'
+import { authRoutes } from './modules/auth/index.ts'
 import { feedRoutes, webhookRoutes } from './modules/events/index.ts'
 import {
   createBrowserMode,
@@ -93,7 +93,6 @@ export async function buildApp(deps: AppDeps): Promise<App> {
     { prefix: '/api/v1' },
   )
   await deliveryRoutes(app, { config, store, delivery: services.delivery })
-  await linkPageRoutes(app, { ...services, ...settings })
   await pageRoutes(app, config, { ...services, ...settings, browserMode })
   await profileUpdateDialect(app, { ...services, ...settings })
   await userTemplateDialect(app, { ...services, ...settings })

@@ -25,6 +25,9 @@ export type PageCookies = {
   readFlow(request: FastifyRequest, id: string | undefined): Flow | undefined
   keepFlow(reply: FastifyReply, flow: Flow): void
   dropFlow(reply: FastifyReply, id: string): void
+  /** Which link of a mail this browser has just used. */
+  usedLink(request: FastifyRequest): string | undefined
+  noteUsedLink(reply: FastifyReply, mark: string): void
   /** Whether this browser was offered a passkey before. */
   wasOffered(request: FastifyRequest): boolean
   noteOffered(reply: FastifyReply): void
@@ -56,6 +59,8 @@ export function createPageCookies(app: App, publicUrl: string): PageCookies {
       reply.setCookie(`${prefix}flow_${id}`, value, { ...lax, maxAge: flowLifetime })
     },
     dropFlow: (reply, id) => void reply.clearCookie(`${prefix}flow_${id}`, lax),
+    usedLink: request => read(request, 'used_link'),
+    noteUsedLink: (reply, mark) => void reply.setCookie(`${prefix}used_link`, mark, { ...lax, maxAge: 3600 }),
     wasOffered: request => read(request, 'passkey_offered') === '1',
     noteOffered: reply =>
       void reply.setCookie(`${prefix}passkey_offered`, '1', { ...strict, maxAge: offerMemory }),

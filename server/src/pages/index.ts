@@ -9,10 +9,12 @@ import { createPageCookies } from './cookies.ts'
 import type { PagesDeps } from './deps.ts'
 import { enrolBySending, enrolPage, enrolTotpPage, newPasskeyPage, recoveryCodesPage } from './enrol.ts'
 import { forgotPasswordPage } from './forgot-password.ts'
+import { linkPagesOf } from './links.ts'
 import { type Asset, createLook } from './look.ts'
 import { addPage, type Outcome, type Page, problemPage, send, startVisit } from './page.ts'
 import { createRepeats } from './repeats.ts'
 import { secondFactorPage, sendCodePage } from './second-factor.ts'
+import { setupDonePage, setupPage } from './setup.ts'
 import { namePage, passkeySignIn, passwordPage } from './sign-in.ts'
 import { signedOutPage, signOutPage } from './sign-out.ts'
 import { addressConfirmedPage, checkMailPage, signUpPage } from './sign-up.ts'
@@ -38,6 +40,8 @@ const pages: readonly ((deps: PagesDeps) => Page)[] = [
   signOutPage,
   signedOutPage,
   accountPage,
+  setupPage,
+  setupDonePage,
 ]
 
 /** What the pages make for themselves. */
@@ -72,7 +76,7 @@ export async function pageRoutes(
     })
     assetRoute(scope, deps.look.script)
     if (deps.look.logo?.asset) assetRoute(scope, deps.look.logo.asset)
-    for (const page of pages) addPage(scope, deps, page(deps))
+    for (const page of [...pages.map(make => make(deps)), ...linkPagesOf(deps)]) addPage(scope, deps, page)
   })
 }
 

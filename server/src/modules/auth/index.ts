@@ -7,7 +7,7 @@ export {
   initiateEmailChange,
 } from './change-email.ts'
 export { type ChangePasswordDeps, preparePasswordAfterSignIn } from './change-password.ts'
-export { type DeleteAccountDeps, deleteOwnAccount } from './delete-account.ts'
+export { type DeleteAccountDeps, deleteOwnAccount, restoreOwnAccount } from './delete-account.ts'
 export { endAccess } from './end-access.ts'
 export {
   beginEmail,
@@ -22,6 +22,7 @@ export {
   type AdministratorDeps,
   createAdministratorByOperator,
   type NewAdministrator,
+  setUpAdministrator,
   setupCode,
 } from './first-administrator.ts'
 export type { GivenProof } from './given-proof.ts'
@@ -30,12 +31,12 @@ export { type LoginDeps, login } from './login.ts'
 export { type ContactCounter, createEmailChangeCounter } from './metrics.ts'
 export { PasskeyAssertionSchema, PasskeyRegistrationSchema } from './mfa-schemas.ts'
 export { tellOfMfaChange } from './notices.ts'
-export { linkPageRoutes } from './pages/routes.ts'
 export { signInWithPasskey } from './passkey-sign-in.ts'
 export { type RegisterDeps, register } from './register.ts'
 export { sendResetMail } from './reset-mail.ts'
-export { requestPasswordReset } from './reset-password.ts'
+export { requestPasswordReset, setPasswordByLink } from './reset-password.ts'
 export { type AuthDeps, authRoutes } from './routes.ts'
 export { challengeSecondFactor, verifySecondFactor } from './second-factor.ts'
 export type { Arrival as SignInResult, ProofMethod } from './sign-in-machine.ts'
+export { undoEmailChange } from './undo-email-change.ts'
 export { requestVerification, verifyEmail } from './verify-email.ts'

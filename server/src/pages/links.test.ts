@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
-import { type Reply, useTestApp } from '../../../testing/harness.ts'
-import { lastSent, tokenOf } from '../../../testing/outbox.ts'
-import { setupCode } from '../index.ts'
+import { setupCode } from '../modules/auth/index.ts'
+import { type Reply, useTestApp } from '../testing/harness.ts'
+import { lastSent, tokenOf } from '../testing/outbox.ts'
 
 const roster = await useTestApp({ config: { brandName: '<b>Brand & Co</b>' } })
 
@@ -84,27 +84,45 @@ describe.each([
     }
     expect((await roster.request('HEAD', pathOf(link))).status).toBe(200)
     const done = await submit(path, { token: tokenOf(link), ...fields })
-    expect([done.status, done.text.includes('<form')]).toEqual([200, false])
+    expect([done.status, done.headers.location]).toEqual([303, `${path}/done`])
+    const said = await roster.get(`${path}/done`)
+    expect([said.status, said.text.includes('<form')]).toEqual([200, false])
     expect((await login(user.email, password)).status).toBe(200)
     const again = await submit(path, { token: tokenOf(link), ...fields })
     expect([again.status, again.text.includes('does not work')]).toEqual([400, true])
     expect((await roster.get(pathOf(link))).status).toBe(400)
   })
 
-  test('is script-free, framed by nobody, stored nowhere, and sends its address to nobody', async () => {
+  test('says to the browser that used its link that it is done, and to no other', async () => {
+    const { link } = await prepare()
+    const form = { form: 'sixteen_letters_', token: tokenOf(link), ...fields }
+    const both = await Promise.all([submit(path, form), submit(path, form)])
+    expect(both.map(({ headers }) => headers.location)).toEqual([`${path}/done`, `${path}/done`])
+    const [cookie = ''] = [both[1]?.headers['set-cookie']].flat().map(value => String(value).split(';')[0])
+    expect(cookie).toMatch(/^roster_used_link=/)
+    const back = await roster.get(pathOf(link), { headers: { cookie } })
+    expect([back.status, back.headers.location]).toEqual([303, `${path}/done`])
+    const other = await prepare()
+    await submit(path, { token: tokenOf(other.link), ...fields })
+    expect((await roster.get(pathOf(other.link), { headers: { cookie } })).status).toBe(400)
+  })
+
+  test('runs no script of its own, is framed by nobody, stored nowhere, and sends its address to nobody', async () => {
     const { link } = await prepare()
     const { headers, text } = await roster.get(pathOf(link))
     expect(headers).toMatchObject({
       'content-type': 'text/html; charset=utf-8',
       'cache-control': 'no-store',
-      'referrer-policy': 'no-referrer',
+      'referrer-policy': 'same-origin',
       'x-frame-options': 'DENY',
       'x-content-type-options': 'nosniff',
     })
     expect(headers['content-security-policy']).toMatch(
       /default-src 'none'.*form-action 'self'.*frame-ancestors 'none'/,
     )
-    expect(text).not.toMatch(/<script|<style|style=|\son[a-z]+=|https?:/i)
+    expect(text).not.toMatch(
+      /<script(?! src="\/pages\/[\w-]+\/script\.js" integrity=)|style=|\son[a-z]+=|https?:/i,
+    )
     expect(text).toContain('&lt;b&gt;Brand &amp; Co&lt;/b&gt;')
   })
 
@@ -128,17 +146,17 @@ describe('a form', () => {
     const { link } = await resettingUser()
     const reply = await submit('/reset-password', { token: tokenOf(link), new_password: 'short' })
     expect(reply.status).toBe(400)
-    expect(reply.text).toContain('Takes at least 8 characters')
+    expect(reply.text).toContain('Use 8 characters or more.')
     expect(reply.text).toContain('<form')
     expect(reply.text).not.toContain('short"')
     const done = await submit('/reset-password', { token: tokenOf(link), new_password: newPassword })
-    expect(done.status).toBe(200)
+    expect(done.status).toBe(303)
   })
 
-  test('takes form bodies alone, of 16 KiB at most; the API takes none', async () => {
+  test('takes form bodies alone, of 32 KiB at most; the API takes none', async () => {
     const json = await roster.post('/reset-password', { token: 'x', new_password: newPassword })
     expect([json.status, json.headers['content-type']]).toEqual([415, 'text/html; charset=utf-8'])
-    expect((await submit('/reset-password', { token: 'x'.repeat(20_000) })).status).toBe(413)
+    expect((await submit('/reset-password', { token: 'x'.repeat(40_000) })).status).toBe(413)
     expect((await submit('/reset-password', { token: '\0' })).status).toBe(400)
     expect(
       (await submit(`${auth}/password-reset-confirm`, { token: 'x', new_password: newPassword })).status,
@@ -161,18 +179,26 @@ describe('the page of the first administrator', () => {
     const weak = await submit('/setup', { code, email: 'not an address', password: 'AdminPass123' })
     expect(weak.status).toBe(400)
     const done = await submit('/setup', { code, email: 'admin@example.com', password: 'AdminPass123' })
-    expect(done.status).toBe(200)
+    expect([done.status, done.headers.location]).toEqual([303, '/setup/done?email=admin%40example.com'])
     expect((await login('admin@example.com', 'AdminPass123')).body.user.role).toBe('admin')
     const again = await submit('/setup', { code, email: 'b@example.com', password: 'AdminPass123' })
     expect(again.status).toBe(409)
+    for (const url of ['/setup', `/setup?code=${code}`]) {
+      const { status, text } = await roster.get(url)
+      expect([status, text.includes('<form'), text.includes('Set-up is over')]).toEqual([409, false, true])
+    }
   })
 })
 
-test('the style sheet is a file of this service, without anything from elsewhere', async () => {
-  const { status, headers, text } = await roster.get('/pages/page.css')
-  expect([status, headers['content-type']]).toEqual([200, 'text/css; charset=utf-8'])
-  expect(text).toContain('prefers-color-scheme: dark')
-  expect(text).not.toContain('url(')
+test('the pages of a mail speak the language that the browser asks for, or the one that the link names', async () => {
+  const { link } = await unverifiedUser()
+  const german = await roster.get(pathOf(link), {
+    headers: { 'accept-language': 'fr, de-AT;q=0.8, en;q=0.5' },
+  })
+  expect(german.headers['content-language']).toBe('de-AT')
+  expect(german.text).toContain('Bestätige deine E-Mail-Adresse')
+  const named = await roster.get(`${pathOf(link)}&ui_locales=de`, { headers: { 'accept-language': 'en' } })
+  expect(named.text).toContain('<html lang="de" dir="ltr">')
 })
 
 test('a page to prove an address says what will become of a password that the reader may not have set', async () => {
@@ -184,6 +210,8 @@ test('a page to prove an address says what will become of a password that the re
   expect((await roster.get(pathOf(own))).text).not.toContain('every device is signed out')
   expect((await roster.get(pathOf(asked))).text).toContain('every device is signed out')
   const done = await submit('/verify-email', { token: tokenOf(asked) })
-  expect(done.text).toContain('A mail to choose a password is on its way.')
+  expect(done.headers.location).toBe('/verify-email/done?handed-over=1')
+  const said = await roster.get(String(done.headers.location))
+  expect(said.text).toContain('A mail to choose a password is on its way.')
   await lastSent(roster, user.email, 'password_reset')
 })
