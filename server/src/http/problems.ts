@@ -226,7 +226,8 @@ export const problems = {
   email_taken: {
     status: 409,
     title: 'E-mail address taken',
-    description: 'Another user has this e-mail address, whatever its case. Use another, or sign in.',
+    description:
+      'Another user has this e-mail address, whatever its case. Use another, or sign in. Where its owner deleted the account and it is not erased yet, a mail with a link that restores it goes to the address.',
   },
   username_taken: {
     status: 409,

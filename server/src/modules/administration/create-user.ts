@@ -6,6 +6,7 @@ import { requireStepUp } from '../../http/step-up.ts'
 import { emailKey } from '../../lib/text.ts'
 import { defaultRole, grantRole, refuseRolesBeyond } from '../access/index.ts'
 import type { Origin } from '../audit/index.ts'
+import { offeringReturn } from '../auth/index.ts'
 import { createUser, readNewUser } from '../users/index.ts'
 import type { AdministrationDeps } from './deps.ts'
 import type { UserCreation } from './schemas.ts'
@@ -34,7 +35,7 @@ export async function createByAdministrator(
   const fieldOf = (name: string) => (name === role ? 'role' : 'roles')
   const { store, clock, users } = deps
   const inviter = await users.read(principal.userId)
-  return store.transact(async trx => {
+  const create = async (trx: Tx): Promise<string> => {
     const at = clock.now()
     await refuseRolesBeyond(trx, principal, [...asked], fieldOf)
     await deps.verification.lockTarget(trx, at, emailKey(user.email) ?? '')
@@ -47,7 +48,8 @@ export async function createByAdministrator(
       await invite(deps, { trx, at, userId, inviter: inviter.full_name ?? inviter.username, ...user })
     }
     return userId
-  })
+  }
+  return offeringReturn(deps, user.email, () => store.transact(create))
 }
 
 /** The form in which a hash from elsewhere is kept. @throws ProblemError validation_failed */

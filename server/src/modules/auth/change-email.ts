@@ -10,6 +10,7 @@ import type { Sessions } from '../sessions/index.ts'
 import {
   aboutEmail,
   emailUndoTime,
+  findOwner,
   findUserRecord,
   isEmailTaken,
   type LockedUser,
@@ -20,8 +21,8 @@ import type { Verification } from '../verification/index.ts'
 import { lockActingUser } from './acting-user.ts'
 import { endAccess } from './end-access.ts'
 import type { ContactCounter } from './metrics.ts'
-import { findActiveByEmail, nameOf, unlessLimited } from './owner.ts'
-import { sendResetMail } from './reset-mail.ts'
+import { nameOf } from './owner.ts'
+import { sendWayIn } from './way-back.ts'
 
 export type ChangeEmailDeps = {
   store: Store
@@ -30,6 +31,7 @@ export type ChangeEmailDeps = {
   verification: Verification
   outbound: Outbound
   registrationPrivacy: boolean
+  eraseAfterDays: number
   countEmailChange: ContactCounter
 }
 
@@ -91,9 +93,8 @@ const countedAs = ({ registrationPrivacy }: ChangeEmailDeps, target: string): st
   registrationPrivacy ? `change to ${target}` : undefined
 
 async function tellOwner(deps: ChangeEmailDeps, trx: Tx, at: Date, target: string): Promise<void> {
-  const owner = await findActiveByEmail(trx, target)
-  if (!owner) return
-  await unlessLimited(() => sendResetMail(deps, trx, at, owner, { template: 'address_already_registered' }))
+  const owner = await findOwner(trx, { column: 'email_key', value: target })
+  if (owner) await sendWayIn(deps, trx, at, owner, 'address_already_registered')
 }
 
 /**

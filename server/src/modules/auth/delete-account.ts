@@ -7,10 +7,11 @@ import { addTime, type Clock, days } from '../../lib/clock.ts'
 import { keepAnAdministrator } from '../access/index.ts'
 import type { Origin } from '../audit/index.ts'
 import type { Sessions } from '../sessions/index.ts'
-import { lockUser, restoreUser, softDeleteUser } from '../users/index.ts'
+import { lockUser, restoreUser, setEmailVerified, softDeleteUser } from '../users/index.ts'
 import type { Verification } from '../verification/index.ts'
 import { lockActingUser } from './acting-user.ts'
 import { endAccess } from './end-access.ts'
+import { type HandOverDeps, handOverByMail } from './hand-over.ts'
 import { nameOf } from './owner.ts'
 
 export type DeleteAccountDeps = {
@@ -59,21 +60,31 @@ export async function deleteOwnAccount(
 }
 
 /**
- * Restores the account for whoever has the link of the mail about its deletion; of that deletion, not of a
- * later one. Does not sign in.
+ * Restores the account for whoever has the link of a mail about its deletion; of that deletion, not of a
+ * later one. Does not sign in. By a link that anybody may have asked for, an account whose address nobody had proved
+ * is handed over.
  * @throws ProblemError invalid_link
  */
 export async function restoreOwnAccount(
-  { store, clock, verification }: DeleteAccountDeps,
+  deps: DeleteAccountDeps & HandOverDeps,
   origin: Origin,
   token: string,
-): Promise<void> {
-  await store.transact(async trx => {
-    const at = clock.now()
-    const { userId, target } = await verification.consumeLink(trx, at, { purpose: 'ACCOUNT_RESTORE', token })
+): Promise<{ handedOver: boolean }> {
+  const { store, verification } = deps
+  const purpose = 'ACCOUNT_RESTORE'
+  return store.transact(async trx => {
+    const at = deps.clock.now()
+    const { userId, target, data } = await verification.consumeLink(trx, at, { purpose, token })
     const user = await lockUser(trx, userId)
     if (user?.deleted_at?.toISOString() !== target) throw new ProblemError('invalid_link')
     await restoreUser(trx, at, origin, user)
+    await verification.cancel(trx, userId, [purpose])
+    const handedOver = data.hands_over === true
+    if (handedOver) {
+      await handOverByMail(deps, trx, at, origin, user)
+      await setEmailVerified(trx, at, origin, user)
+    }
     await store.announce(trx, { kind: 'user', id: userId })
+    return { handedOver }
   })
 }

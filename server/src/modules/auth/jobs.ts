@@ -4,6 +4,7 @@ import { type PrivateRegistrationDeps, registerPrivatelyJob, registerSealed } fr
 import { deleteExpiredSignIns } from './repo.ts'
 import { type ResetPasswordDeps, sendRequestedReset, sendResetJob } from './reset-password.ts'
 import { sendRequestedVerification, sendVerificationJob, type VerifyEmailDeps } from './verify-email.ts'
+import { offerReturnJob, sendOfferedReturn } from './way-back.ts'
 
 /** What requests leave for later, so that their time tells nothing. Payloads are written by those requests. */
 export function authJobs(deps: ResetPasswordDeps & VerifyEmailDeps & PrivateRegistrationDeps): Job<never>[] {
@@ -18,6 +19,7 @@ export function authJobs(deps: ResetPasswordDeps & VerifyEmailDeps & PrivateRegi
     },
     { ...sendResetJob, run: payload => sendRequestedReset(deps, payload) },
     { ...sendVerificationJob, run: payload => sendRequestedVerification(deps, payload) },
+    { ...offerReturnJob, run: payload => sendOfferedReturn(deps, payload) },
     { ...registerPrivatelyJob, run: payload => registerSealed(deps, payload) },
   ]
 }

@@ -5,17 +5,18 @@ import type { Clock } from '../../lib/clock.ts'
 import { seal, unseal } from '../../lib/secrets.ts'
 import { emailKey } from '../../lib/text.ts'
 import type { Origin } from '../audit/index.ts'
-import { findActiveByEmail, unlessLimited } from './owner.ts'
+import { findOwner } from '../users/index.ts'
 import { type AcceptedRegistration, createRegistered } from './register.ts'
-import { sendResetMail } from './reset-mail.ts'
 import type { VerificationMailDeps } from './verification-mail.ts'
+import { sendWayIn, type WayBackDeps } from './way-back.ts'
 
-export type PrivateRegistrationDeps = VerificationMailDeps & {
-  store: Store
-  clock: Clock
-  /** Seals what waits in the job queue: a password's hash is among it. */
-  registrationKey: Buffer
-}
+export type PrivateRegistrationDeps = VerificationMailDeps &
+  WayBackDeps & {
+    store: Store
+    clock: Clock
+    /** Seals what waits in the job queue: a password's hash is among it. */
+    registrationKey: Buffer
+  }
 
 type SealedRegistration = { sealed: string }
 
@@ -72,10 +73,8 @@ async function attempt(
 }
 
 async function tellOwner(deps: PrivateRegistrationDeps, email: string): Promise<void> {
-  const owner = await findActiveByEmail(deps.store.db, emailKey(email) ?? '')
+  const owner = await findOwner(deps.store.db, { column: 'email_key', value: emailKey(email) ?? '' })
   if (!owner) return
   const at = deps.clock.now()
-  await deps.store.transact(trx =>
-    unlessLimited(() => sendResetMail(deps, trx, at, owner, { template: 'address_already_registered' })),
-  )
+  await deps.store.transact(trx => sendWayIn(deps, trx, at, owner, 'address_already_registered'))
 }

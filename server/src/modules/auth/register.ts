@@ -14,6 +14,7 @@ import { checkNewPassword, type PasswordPolicy } from './password-policy.ts'
 import { type PrivateRegistrationDeps, registerLater } from './private-registration.ts'
 import type { Registration } from './schemas.ts'
 import { sendVerificationMail } from './verification-mail.ts'
+import { offeringReturn } from './way-back.ts'
 
 export type RegisterDeps = PrivateRegistrationDeps & {
   hasher: PasswordHasher
@@ -45,7 +46,8 @@ export async function register(
 ): Promise<string | undefined> {
   const creator = can(principal, 'users:create') ? principal : undefined
   const accepted = await accept(deps, creator, input, origin.ip)
-  if (!deps.registrationPrivacy || creator) return createRegistered(deps, origin, accepted)
+  if (!deps.registrationPrivacy || creator)
+    return offeringReturn(deps, accepted.user.email, () => createRegistered(deps, origin, accepted))
   await registerLater(deps, origin, accepted)
   return undefined
 }

@@ -4,6 +4,8 @@ import type { LockedUser } from '../users/index.ts'
 import type { Verification } from '../verification/index.ts'
 import { nameOf } from './owner.ts'
 
+export type ResetTemplate = 'password_reset' | 'address_already_registered'
+
 /**
  * Sends a link for choosing a new password.
  * @param options.template `address_already_registered` where somebody tried to register with the address
@@ -15,7 +17,7 @@ export async function sendResetMail(
   trx: Tx,
   at: Date,
   user: LockedUser,
-  options: { template?: 'password_reset' | 'address_already_registered'; counted?: boolean } = {},
+  options: { template?: ResetTemplate; counted?: boolean } = {},
 ): Promise<void> {
   const { url } = await verification.issueLink(trx, at, {
     purpose: 'PASSWORD_RESET',

@@ -23,9 +23,9 @@ import {
 import type { Verification } from '../verification/index.ts'
 import { endAccess } from './end-access.ts'
 import { handOver } from './hand-over.ts'
-import { nameOf, passwordOwner, unlessLimited } from './owner.ts'
+import { nameOf, passwordOwner } from './owner.ts'
 import { checkNewPassword, type PasswordPolicy } from './password-policy.ts'
-import { sendResetMail } from './reset-mail.ts'
+import { sendWayIn } from './way-back.ts'
 
 export type ResetPasswordDeps = {
   store: Store
@@ -38,6 +38,7 @@ export type ResetPasswordDeps = {
   passwordPolicy: PasswordPolicy
   lockout: Lockout
   factors: Factors
+  eraseAfterDays: number
 }
 
 /** Jobs of versions that wrote the audit row with the request have no origin. */
@@ -59,8 +60,8 @@ export async function requestPasswordReset(
 }
 
 /**
- * Records who asked, for whom if the address is somebody's, and sends the mail, where that user is active and the
- * quota of the address allows it.
+ * Records who asked, for whom if the address is somebody's, and sends them the mail; to restore the account, where
+ * they deleted it. Nothing beyond the quota of the address.
  */
 export async function sendRequestedReset(
   deps: ResetPasswordDeps,
@@ -72,7 +73,7 @@ export async function sendRequestedReset(
   await store.transact(async trx => {
     const at = clock.now()
     if (origin) await appendAudit(trx, at, origin, resetRequested(owner))
-    if (owner?.is_active) await unlessLimited(() => sendResetMail(deps, trx, at, owner))
+    if (owner) await sendWayIn(deps, trx, at, owner)
   })
 }
 

@@ -1,27 +1,19 @@
 import type { Store, Tx } from '../../db/store.ts'
 import type { Outbound } from '../../delivery/index.ts'
-import { unusablePasswordHash } from '../../hashing/unusable-hash.ts'
 import type { Principal } from '../../http/principal.ts'
 import type { FieldError } from '../../http/problem-schema.ts'
 import { ProblemError } from '../../http/problems.ts'
 import { enqueue } from '../../jobs/worker.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { emailKey } from '../../lib/text.ts'
-import { appendAudit, type Origin } from '../audit/index.ts'
+import type { Origin } from '../audit/index.ts'
 import type { Factors } from '../factors/index.ts'
 import type { Sessions } from '../sessions/index.ts'
-import {
-  findUserRecord,
-  type LockedUser,
-  lockUser,
-  replacePasswordHash,
-  setEmailVerified,
-} from '../users/index.ts'
+import { findUserRecord, type LockedUser, lockUser, setEmailVerified } from '../users/index.ts'
 import type { Verification } from '../verification/index.ts'
 import { endAccess } from './end-access.ts'
-import { dropMakersFactors, handOver } from './hand-over.ts'
+import { dropMakersFactors, handOverByMail } from './hand-over.ts'
 import { findActiveByEmail, nameOf, unlessLimited } from './owner.ts'
-import { sendResetMail } from './reset-mail.ts'
 import { type Asker, sendVerificationMail } from './verification-mail.ts'
 
 export type VerifyEmailDeps = {
@@ -192,32 +184,11 @@ async function confirm(
 ): Promise<Verified> {
   const isFirst = !user.email_verified_at
   const handedOver = isFirst && prover === 'stranger'
-  if (handedOver) await endCredentials(deps, trx, at, origin, user)
+  if (handedOver) await handOverByMail(deps, trx, at, origin, user)
   else if (isFirst && prover === 'maker' && (await dropMakersFactors(deps, trx, at, origin, user)))
     await endAccess(deps, trx, at, origin, { userId: user.id, reason: 'mfa_changed' })
   await setEmailVerified(trx, at, origin, user, prover === 'maker')
   await deps.verification.cancel(trx, user.id, ['EMAIL_VERIFICATION'])
   await deps.store.announce(trx, { kind: 'user', id: user.id })
   return { userId: user.id, handedOver }
-}
-
-/** Hands an account over, with no password but the one that its address's owner may choose. */
-async function endCredentials(
-  deps: VerifyEmailDeps,
-  trx: Tx,
-  at: Date,
-  origin: Origin,
-  user: LockedUser,
-): Promise<void> {
-  await replacePasswordHash(trx, { userId: user.id, hash: unusablePasswordHash(), at })
-  await handOver(deps, trx, at, origin, user)
-  await endAccess(deps, trx, at, origin, { userId: user.id, reason: 'email_verified' })
-  await appendAudit(trx, at, origin, {
-    action: 'user.credentials_revoked',
-    subject: { type: 'user', id: user.id },
-    changedFields: ['password'],
-    details: { reason: 'email_verified' },
-  })
-  // Strangers may have used the quota up, and without this mail nobody gets in any more.
-  await sendResetMail(deps, trx, at, user, { counted: false })
 }

@@ -26,7 +26,7 @@ type Binding = {
   data?: Readonly<Record<string, unknown>>
 }
 
-/** A code's address where it is counted as another: what strangers do to the one leaves the other as it is. */
+/** The address of a code or link where it is counted as another than its target. */
 type Counting = { countedAs?: string | undefined }
 
 /** What came of a guess. Commit the transaction in both cases: a wrong guess counts. */
@@ -64,7 +64,7 @@ export type Verification = {
   issueLink(
     trx: Tx,
     at: Date,
-    link: Binding & { purpose: LinkPurpose; lifetime?: number; counted?: boolean },
+    link: Binding & Counting & { purpose: LinkPurpose; lifetime?: number; counted?: boolean },
   ): Promise<{ token: string; url: string }>
   /** What a link is for, without using it up; undefined where it is worth nothing. */
   findLink(db: Db, purpose: LinkPurpose, token: string): Promise<Proof | undefined>
@@ -165,9 +165,9 @@ export function createVerification(deps: {
       return { valid: false }
     },
 
-    async issueLink(trx, at, { purpose, userId, target, data = {}, ...options }) {
+    async issueLink(trx, at, { purpose, userId, target, data = {}, countedAs = target, ...options }) {
       const rules = linkRules[purpose]
-      const ask = counted(target, at)
+      const ask = counted(countedAs, at)
       if (options.counted ?? rules.counted) {
         if (!(await repo.countMessage(trx, ask))) return refuse(trx, purpose, ask)
       }
