@@ -8,6 +8,7 @@ type Media = { schema: Schema; example?: unknown }
 type Content = Record<string, Media>
 type Parameter = { name: string; required?: boolean; description?: string; schema: { default?: unknown } }
 type Operation = {
+  tags: string[]
   security?: unknown[]
   parameters?: Parameter[]
   requestBody?: { content: Content }
@@ -87,4 +88,14 @@ test('the routes that give or end tokens take the header of browser mode', () =>
     'POST /api/v1/auth/refresh',
     'POST /api/v1/auth/step-up',
   ])
+})
+
+test('every group of routes is described, and they come in the order in which people need them', () => {
+  const described = apiDocument(roster.app).tags ?? []
+  const used = new Set(operations.flatMap(({ tags }) => tags))
+  expect(described.map(({ name }) => name).sort()).toEqual([...used].sort())
+  for (const { name, description = '' } of described) expect(description.length, name).toBeGreaterThan(20)
+  const place = (name: string) => described.findIndex(tag => tag.name === name)
+  const wanted = ['auth', 'sessions', 'users', 'mfa', 'administration', 'audit', 'webhooks', 'system']
+  expect([...wanted].sort((a, b) => place(a) - place(b))).toEqual(wanted)
 })

@@ -20,11 +20,18 @@ test('an empty database is filled with users of every kind, who can sign in, and
   for (const kind of ['inactive', 'deleted', 'premium', 'unverified', 'months'])
     expect(kinds[kind]).toBeGreaterThan(5)
   const login = await roster.post('/api/v1/auth/login', {
-    email: 'demo000@example.com',
+    email: 'demo001@example.com',
     password: demoPassword,
   })
   expect(login.status).toBe(200)
   expect(said.join()).toContain(demoPassword)
+  const line = said.find(one => one.startsWith('Demo administrator password: ')) ?? ''
+  const password = line.slice('Demo administrator password: '.length)
+  const admin = await roster.post('/api/v1/auth/login', { email: 'demo000@example.com', password })
+  const list = await roster.get('/api/v1/users?limit=1', { token: admin.body.access_token })
+  expect([list.status, list.body.total_estimate]).toEqual([200, 300])
+  const roles = await roster.sql('select distinct role_name from user_roles order by role_name')
+  expect(roles.map(({ role_name }) => role_name)).toEqual(['admin', 'auditor', 'support'])
 
   const registered = await roster.sql(
     `select distinct occurred_at from events where type = 'user.registered'`,

@@ -1,14 +1,19 @@
 import type { Tx } from '../db/store.ts'
 import { addTime, days, hours } from '../lib/clock.ts'
+import { randomToken } from '../lib/secrets.ts'
+import { adminRole, grantRole } from '../modules/access/index.ts'
 import { appendAudit } from '../modules/audit/index.ts'
-import { countUsers, deleteDemoUsers, insertDemoUser } from '../modules/users/index.ts'
+import { countUsers, deleteDemoUsers, insertDemoUser, refreshStatistics } from '../modules/users/index.ts'
 import type { Services } from '../services.ts'
 import { type DemoPerson, demoPeople } from './people.ts'
 
-/** The password of every demo user. They exist only where somebody asked for them. */
+/** The password of every demo user but the administrator. They exist only where somebody asked for them. */
 export const demoPassword = 'DemoPass123'
 
 const size = 300
+
+/** Who has a role besides everybody’s own, of each 60. */
+const demoRoles: Readonly<Record<number, string>> = { 6: 'support', 14: 'auditor', 27: 'support' }
 
 /**
  * Fills an empty database with users to look at; a database that has users is left as it is.
@@ -21,9 +26,17 @@ export async function fillWithDemo(services: Services, say: (line: string) => vo
     return 0
   }
   const passwordHash = await hasher.hash(demoPassword)
+  const adminPassword = randomToken(12)
+  const adminHash = await hasher.hash(adminPassword)
   const now = clock.now()
   await store.transact(async trx => {
-    for (const person of demoPeople(size)) await insert(trx, now, person, passwordHash)
+    for (const [n, person] of demoPeople(size).entries()) {
+      const isAdmin = n === 0
+      const id = await insert(trx, now, person, isAdmin ? adminHash : passwordHash)
+      const role = isAdmin ? adminRole : demoRoles[n % 60]
+      if (role !== undefined && person.state === 'active')
+        await grantRole(trx, now, { actorType: 'operator' }, { userId: id, role })
+    }
     await appendAudit(
       trx,
       now,
@@ -31,7 +44,11 @@ export async function fillWithDemo(services: Services, say: (line: string) => vo
       { action: 'demo.filled', details: { users: size } },
     )
   })
-  say(`Made ${size} demo users, e.g. demo000@example.com with password ${demoPassword}.`)
+  // What lists and searches estimate is of the empty table until somebody counts.
+  await refreshStatistics(store.db)
+  say(`Made ${size} demo users, e.g. demo001@example.com with password ${demoPassword}.`)
+  say('Demo administrator: demo000@example.com')
+  say(`Demo administrator password: ${adminPassword}`)
   say('`npm run roster -- demo remove` removes them.')
   return size
 }
@@ -50,7 +67,7 @@ export function removeDemoUsers({ store, clock }: Services): Promise<number> {
   })
 }
 
-function insert(trx: Tx, now: Date, person: DemoPerson, passwordHash: string): Promise<void> {
+function insert(trx: Tx, now: Date, person: DemoPerson, passwordHash: string): Promise<string> {
   const created = addTime(now, -days(person.registered) - hours(person.registered % 24))
   const { registered, lastLogin, logins, emailVerified, state, premium, ...fields } = person
   return insertDemoUser(trx, now, {

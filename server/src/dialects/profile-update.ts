@@ -172,7 +172,7 @@ function emailRoutes(dialect: App, deps: ChangeEmailDeps): void {
       const { newEmail: new_email, otp } = request.body
       const changed = await completeEmailChange(deps, originOf(request), principalOf(request), {
         new_email,
-        otp,
+        code: otp,
       })
       return {
         success: true as const,

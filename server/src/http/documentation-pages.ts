@@ -30,6 +30,7 @@ const swaggerStart = `window.ui = SwaggerUIBundle({
   url: '/openapi.json',
   dom_id: '#docs',
   deepLinking: true,
+  filter: true,
   validatorUrl: null,
   persistAuthorization: false,
   tryItOutEnabled: true,

@@ -2,6 +2,7 @@ import swagger from '@fastify/swagger'
 import type { FastifyInstance } from 'fastify'
 import { installDocumentationPages } from './documentation-pages.ts'
 import { type StepUp, stepUpSentence } from './step-up.ts'
+import { tags } from './tags.ts'
 
 export type OpenApiOptions = { publicUrl: string; version: string }
 
@@ -25,6 +26,7 @@ export function installOpenApi(app: FastifyInstance, { publicUrl, version }: Ope
           license: { name: 'MIT', identifier: 'MIT' },
         },
         servers: [{ url: publicUrl }],
+        tags,
         components: {
           securitySchemes: {
             bearerAuth: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' },

@@ -2,7 +2,7 @@ import type { MfaChange } from '../templates.ts'
 import type { Context, Language } from './content.ts'
 
 const notYou = ({ site }: Context): string =>
-  `If this was not you, reset your password now with “Forgot password” at ${site}. That signs out every device.`
+  `If this was not you, reset your password now at ${site}/forgot-password. That signs out every device.`
 
 const mfaChanges: Readonly<Record<MfaChange, string>> = {
   totp_added: 'An authenticator app was added to your account.',
@@ -33,11 +33,11 @@ export const english: Language = {
       preview: 'One step left: tell us that this address is yours.',
       heading: 'Confirm your e-mail address',
       paragraphs: [
-        `Welcome to ${brand}. Press the button to confirm that this address is yours${code === undefined ? '' : ', or enter the code'}.`,
+        `Welcome to ${brand}. Confirm that this address is yours${code === undefined ? '' : ': follow the link, or enter the code'}.`,
       ],
       action: { label: 'Confirm address', url: link },
       ...(code !== undefined && { code }),
-      note: `${code === undefined ? 'The button works for 24 hours.' : 'The code works for 10 minutes, the button for 24 hours.'} If you did not sign up, ignore this mail.`,
+      note: `${code === undefined ? 'The link works for 24 hours.' : 'The code works for 10 minutes, the link for 24 hours.'} If you did not sign up, ignore this mail.`,
     }),
     password_reset: ({ link }, { brand }) => ({
       subject: `Reset your ${brand} password`,
@@ -45,7 +45,7 @@ export const english: Language = {
       heading: 'Reset your password',
       paragraphs: ['Somebody, hopefully you, asked for a new password for your account.'],
       action: { label: 'Choose a new password', url: link },
-      note: 'The button works once, for one hour. If you did not ask for this, ignore this mail: your password stays as it is.',
+      note: 'The link works once, for one hour. If you did not ask for this, ignore this mail: your password stays as it is.',
     }),
     email_change_code: ({ code }, { brand }) => ({
       subject: `Confirm your new e-mail address for ${brand}`,
@@ -116,7 +116,7 @@ export const english: Language = {
         'Choose a password, and it is ready.',
       ],
       action: { label: 'Accept the invitation', url: link },
-      note: 'The button works once, for 7 days. If you did not expect this, ignore this mail.',
+      note: 'The link works once, for 7 days. If you did not expect this, ignore this mail.',
     }),
     address_already_registered: ({ link }, { brand }) => ({
       subject: `You already have a ${brand} account`,

@@ -2,7 +2,7 @@ import type { MfaChange } from '../templates.ts'
 import type { Context, Language } from './content.ts'
 
 const notYou = ({ site }: Context): string =>
-  `Wenn Sie das nicht waren, setzen Sie Ihr Passwort jetzt mit „Passwort vergessen“ auf ${site} zurück. Das meldet alle Geräte ab.`
+  `Wenn Sie das nicht waren, setzen Sie Ihr Passwort jetzt auf ${site}/forgot-password zurück. Das meldet alle Geräte ab.`
 
 const mfaChanges: Readonly<Record<MfaChange, string>> = {
   totp_added: 'Ihrem Konto wurde eine Authenticator-App hinzugefügt.',
@@ -38,11 +38,11 @@ export const german: Language = {
       preview: 'Ein Schritt fehlt noch: Diese Adresse gehört Ihnen?',
       heading: 'E-Mail-Adresse bestätigen',
       paragraphs: [
-        `Willkommen bei ${brand}. Bestätigen Sie mit der Schaltfläche, dass diese Adresse Ihnen gehört${code === undefined ? '' : ', oder geben Sie den Code ein'}.`,
+        `Willkommen bei ${brand}. Bestätigen Sie, dass diese Adresse Ihnen gehört${code === undefined ? '' : ': folgen Sie dem Link, oder geben Sie den Code ein'}.`,
       ],
       action: { label: 'Adresse bestätigen', url: link },
       ...(code !== undefined && { code }),
-      note: `${code === undefined ? 'Die Schaltfläche gilt 24 Stunden.' : 'Der Code gilt 10 Minuten, die Schaltfläche 24 Stunden.'} Wenn Sie sich nicht registriert haben, können Sie diese E-Mail ignorieren.`,
+      note: `${code === undefined ? 'Der Link gilt 24 Stunden.' : 'Der Code gilt 10 Minuten, der Link 24 Stunden.'} Wenn Sie sich nicht registriert haben, können Sie diese E-Mail ignorieren.`,
     }),
     password_reset: ({ link }, { brand }) => ({
       subject: `Ihr Passwort für ${brand} zurücksetzen`,
@@ -50,7 +50,7 @@ export const german: Language = {
       heading: 'Passwort zurücksetzen',
       paragraphs: ['Jemand, hoffentlich Sie, hat ein neues Passwort für Ihr Konto angefordert.'],
       action: { label: 'Neues Passwort wählen', url: link },
-      note: 'Die Schaltfläche funktioniert einmal und eine Stunde lang. Wenn Sie nichts angefordert haben, ignorieren Sie diese E-Mail: Ihr Passwort bleibt, wie es ist.',
+      note: 'Der Link funktioniert einmal und eine Stunde lang. Wenn Sie nichts angefordert haben, ignorieren Sie diese E-Mail: Ihr Passwort bleibt, wie es ist.',
     }),
     email_change_code: ({ code }, { brand }) => ({
       subject: `Bestätigen Sie Ihre neue E-Mail-Adresse für ${brand}`,
@@ -121,7 +121,7 @@ export const german: Language = {
         'Wählen Sie ein Passwort, und es ist fertig.',
       ],
       action: { label: 'Einladung annehmen', url: link },
-      note: 'Die Schaltfläche funktioniert einmal und 7 Tage lang. Wenn Sie das nicht erwartet haben, ignorieren Sie diese E-Mail.',
+      note: 'Der Link funktioniert einmal und 7 Tage lang. Wenn Sie das nicht erwartet haben, ignorieren Sie diese E-Mail.',
     }),
     address_already_registered: ({ link }, { brand }) => ({
       subject: `Sie haben schon ein Konto bei ${brand}`,

@@ -379,3 +379,19 @@ test('changes of an address are counted by how they went', async () => {
     expect(text).toMatch(new RegExp(`email_changes_total\\{outcome="${outcome}"\\} [1-9]`))
   }
 })
+
+test.each(['code', 'otp'])(
+  'a change of the address is completed with the field %s, and not with both',
+  async field => {
+    const user = await roster.signUp()
+    const new_email = `named-${field}@example.com`
+    const send = (path: string, body: object) =>
+      roster.post(`/api/v1/auth/profile/email/${path}`, body, { token: user.token })
+    await send('initiate', { new_email })
+    const mails = await roster.get(`/dev/mailbox.json?to=${new_email}`)
+    const { code } = mails.body.items[0]
+    expect((await send('complete', { new_email, code, otp: code })).status).toBe(400)
+    expect((await send('complete', { new_email })).body.errors[0].path).toBe('/code')
+    expect((await send('complete', { new_email, [field]: code })).body.email).toBe(new_email)
+  },
+)

@@ -107,7 +107,7 @@ export async function completeEmailChange(
   deps: ChangeEmailDeps,
   origin: Origin,
   principal: Principal,
-  input: { new_email: string; otp: string },
+  input: { new_email: string; code: string },
 ): Promise<{ email: string; email_verified_at: Date }> {
   const at = deps.clock.now()
   const changed = await deps.store.transact(trx => setProvedEmail(deps, trx, at, origin, principal, input))
@@ -123,7 +123,7 @@ async function setProvedEmail(
   at: Date,
   origin: Origin,
   principal: Principal,
-  input: { new_email: string; otp: string },
+  input: { new_email: string; code: string },
 ): Promise<string | undefined> {
   const { user } = await lockActingUser(deps, trx, at, principal)
   const target = emailKey(input.new_email)
@@ -132,7 +132,7 @@ async function setProvedEmail(
     purpose: 'EMAIL_UPDATE',
     userId: user.id,
     target,
-    code: input.otp,
+    code: input.code,
     countedAs: countedAs(deps, target),
   })
   if (!outcome.valid) return undefined

@@ -75,7 +75,7 @@ export async function completePhoneChange(
   deps: ChangePhoneDeps,
   origin: Origin,
   principal: Principal,
-  input: { phone_number: string; otp: string },
+  input: { phone_number: string; code: string },
 ): Promise<{ phone_number: string; phone_verified_at: Date }> {
   const at = deps.clock.now()
   const { userId, sessionId } = principal
@@ -86,7 +86,7 @@ export async function completePhoneChange(
     if (holder && !holder.phone_verified_at) await lockUsers(trx, [holder.id, userId])
     const { user } = await lockActingUser(deps, trx, at, principal)
     if (target === null) return false
-    const guess = { purpose: 'PHONE_VERIFICATION', userId, target, code: input.otp } as const
+    const guess = { purpose: 'PHONE_VERIFICATION', userId, target, code: input.code } as const
     const outcome = await deps.verification.consumeCode(trx, at, guess)
     if (!outcome.valid) return false
     const loser = await releaseUnprovedPhone(trx, at, target, userId)

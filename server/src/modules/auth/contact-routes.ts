@@ -1,3 +1,4 @@
+import { alsoNamed } from '../../http/also-named.ts'
 import { principalOf } from '../../http/guard.ts'
 import { problemResponses, ref } from '../../http/schemas.ts'
 import type { App } from '../../http/types.ts'
@@ -65,6 +66,7 @@ function emailRoutes(app: App, deps: ContactDeps): void {
   app.route({
     method: 'POST',
     url: '/auth/profile/email/complete',
+    preValidation: alsoNamed('otp', 'code'),
     config: { access: 'self', rateLimit: 'verification' },
     schema: {
       operationId: 'completeEmailChange',
@@ -140,6 +142,7 @@ function phoneRoutes(app: App, deps: ContactDeps): void {
   app.route({
     method: 'POST',
     url: '/auth/profile/phone/complete',
+    preValidation: alsoNamed('otp', 'code'),
     config: { access: 'self', rateLimit: 'verification' },
     schema: {
       operationId: 'completePhoneChange',

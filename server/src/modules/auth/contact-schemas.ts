@@ -63,8 +63,8 @@ export const EmailChangeStartedSchema = Type.Object(
 )
 
 export const EmailChangeProofSchema = Type.Object(
-  { new_email: email, otp: code },
-  { $id: 'EmailChangeProof', ...closed, examples: [{ new_email: 'newemail@example.com', otp: '123456' }] },
+  { new_email: email, code },
+  { $id: 'EmailChangeProof', ...closed, examples: [{ new_email: 'newemail@example.com', code: '123456' }] },
 )
 
 export const EmailChangedSchema = Type.Object(
@@ -111,8 +111,8 @@ export const PhoneChangeStartedSchema = Type.Object(
 )
 
 export const PhoneChangeProofSchema = Type.Object(
-  { phone_number: phone, otp: code },
-  { $id: 'PhoneChangeProof', ...closed, examples: [{ phone_number: '+431234567', otp: '123456' }] },
+  { phone_number: phone, code },
+  { $id: 'PhoneChangeProof', ...closed, examples: [{ phone_number: '+431234567', code: '123456' }] },
 )
 
 export const PhoneChangedSchema = Type.Object(

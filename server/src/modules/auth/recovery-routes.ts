@@ -1,3 +1,4 @@
+import { alsoNamed } from '../../http/also-named.ts'
 import { principalOf } from '../../http/guard.ts'
 import { ProblemError } from '../../http/problems.ts'
 import { NoBody, problemResponses, ref } from '../../http/schemas.ts'
@@ -118,6 +119,7 @@ function verificationRoutes(app: App, deps: RecoveryDeps): void {
   app.route({
     method: 'POST',
     url: '/auth/verify-email',
+    preValidation: alsoNamed('otp', 'code'),
     config: { access: { optional: true }, rateLimit: 'verification' },
     schema: {
       operationId: 'verifyEmail',

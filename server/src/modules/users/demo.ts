@@ -9,13 +9,13 @@ type DemoUser = Omit<NewUserRow, 'id' | 'username_key' | 'email_key' | 'is_demo'
 
 /**
  * Inserts a user who is marked as demo, with the event by which other services learn of every user: it happens
- * at `at`, however long ago the user is said to have registered.
+ * at `at`, however long ago the user is said to have registered. Returns the id.
  */
 export async function insertDemoUser(
   trx: Tx,
   at: Date,
   { passwordHash, login_count = 0, last_login_at = null, ...user }: DemoUser,
-): Promise<void> {
+): Promise<string> {
   const id = uuidv7(user.created_at)
   const keys = { username_key: usernameKey(user.username), email_key: emailKey(user.email) ?? '' }
   await insertUser(trx, { ...user, ...keys, id, is_demo: true }, { password_hash: passwordHash })
@@ -33,6 +33,7 @@ export async function insertDemoUser(
       createdAt: user.created_at.toISOString(),
     },
   })
+  return id
 }
 
 /** Deletes every demo user, also from the events that are still held, with an event for each. Returns their ids. */

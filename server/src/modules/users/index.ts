@@ -43,6 +43,7 @@ export {
   lockUsers,
   recordActivity,
   recordLogin,
+  refreshStatistics,
   replacePasswordHash,
   type SignInName,
   type SignInState,
