@@ -2828,14 +2828,14 @@ export interface components {
         /**
          * @example {
          *       "new_email": "newemail@example.com",
-         *       "otp": "123456"
+         *       "code": "123456"
          *     }
          */
         EmailChangeProof: {
+            /** @example 123456 */
+            code: string;
             /** @example user@example.com */
             new_email: string;
-            /** @example 123456 */
-            otp: string;
         };
         /**
          * @description The change is begun. A code completes it.
@@ -3698,12 +3698,12 @@ export interface components {
         /**
          * @example {
          *       "phone_number": "+431234567",
-         *       "otp": "123456"
+         *       "code": "123456"
          *     }
          */
         PhoneChangeProof: {
             /** @example 123456 */
-            otp: string;
+            code: string;
             /**
              * @description E.164
              * @example +431234567
