@@ -2,17 +2,18 @@ import { describe, expect, test } from 'vitest'
 import { setupCode } from '../modules/auth/index.ts'
 import { type Reply, useTestApp } from '../testing/harness.ts'
 import { lastSent, tokenOf } from '../testing/outbox.ts'
+import { registerPasskey, signInWithPasskey } from '../testing/software-authenticator.ts'
 
 const roster = await useTestApp({ config: { brandName: '<b>Brand & Co</b>' } })
 
 const auth = '/api/v1/auth'
 const newPassword = 'BrandNewPass456'
 
-async function submit(path: string, fields: Record<string, string>): Promise<Reply> {
+async function submit(path: string, fields: Record<string, string>, cookie = ''): Promise<Reply> {
   const reply = await roster.app.inject({
     method: 'POST',
     url: path,
-    headers: { 'content-type': 'application/x-www-form-urlencoded' },
+    headers: { 'content-type': 'application/x-www-form-urlencoded', cookie },
     payload: new URLSearchParams(fields).toString(),
   })
   return { status: reply.statusCode, headers: reply.headers, body: undefined, text: reply.body }
@@ -214,4 +215,55 @@ test('a page to prove an address says what will become of a password that the re
   const said = await roster.get(String(done.headers.location))
   expect(said.text).toContain('A mail to choose a password is on its way.')
   await lastSent(roster, user.email, 'password_reset')
+})
+
+describe('a page to prove an address whose account has second factors', () => {
+  async function enrolled() {
+    const user = await roster.signUp()
+    const { link } = await lastSent(roster, user.email, 'verify_email')
+    const headers = { 'x-roster-client': 'browser', origin: 'http://localhost:8000' }
+    const { email, password } = user
+    const signedIn = await roster.post(`${auth}/login`, { email, password }, { headers })
+    const cookies = [signedIn.headers['set-cookie']].flat().map(value => String(value).split(';')[0])
+    const key = await registerPasskey(roster, { token: signedIn.body.access_token })
+    return { link, key, cookie: cookies.join('; ') }
+  }
+
+  test('says that they go, and takes them, where nobody is signed in', async () => {
+    const { link, key } = await enrolled()
+    expect((await roster.get(pathOf(link))).text).toContain('so they are removed')
+    expect((await submit('/verify-email', { token: tokenOf(link) })).status).toBe(303)
+    expect((await signInWithPasskey(roster, key, true)).status).toBe(401)
+  })
+
+  test('leaves them to a browser that is signed in to that account', async () => {
+    const { link, key, cookie } = await enrolled()
+    expect((await roster.get(pathOf(link), { headers: { cookie } })).text).not.toContain('are removed')
+    expect((await submit('/verify-email', { token: tokenOf(link) }, cookie)).status).toBe(303)
+    expect((await signInWithPasskey(roster, key, true)).body).toHaveProperty('access_token')
+  })
+
+  test('takes them where the browser is signed in to another account, or its cookie is made up', async () => {
+    const other = await enrolled()
+    for (const cookie of [other.cookie, `roster_session=${crypto.randomUUID()}.${'A'.repeat(43)}`]) {
+      const { link, key } = await enrolled()
+      expect((await roster.get(pathOf(link), { headers: { cookie } })).text).toContain('so they are removed')
+      await submit('/verify-email', { token: tokenOf(link) }, cookie)
+      expect((await signInWithPasskey(roster, key, true)).status).toBe(401)
+    }
+  })
+})
+
+test('a page that restores an account which nobody had proved says that it is handed over', async () => {
+  const { user, link: own } = await deletedUser()
+  await roster.post(`${auth}/password-reset-request`, { email: user.email })
+  await roster.runJobs()
+  const { restore_link: asked } = await lastSent(roster, user.email, 'account_deleted')
+  expect((await roster.get(pathOf(own))).text).toContain('as it was')
+  expect((await roster.get(pathOf(asked))).text).toContain('by a second mail')
+  const done = await submit('/restore-account', { token: tokenOf(asked) })
+  expect(done.headers.location).toBe('/restore-account/done?handed-over=1')
+  const said = await roster.get(String(done.headers.location))
+  expect(said.text).toContain('A mail to choose a password is on its way.')
+  expect((await login(user.email, user.password)).status).toBe(401)
 })

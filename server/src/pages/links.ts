@@ -1,7 +1,7 @@
 import { ProblemError } from '../http/problems.ts'
 import { type Html, html } from '../lib/html.ts'
 import { sha256 } from '../lib/secrets.ts'
-import { type Origin, originOf } from '../modules/audit/index.ts'
+import { originOf } from '../modules/audit/index.ts'
 import { restoreOwnAccount, setPasswordByLink, undoEmailChange, verifyEmail } from '../modules/auth/index.ts'
 import { findUserRecord } from '../modules/users/index.ts'
 import type { LinkPurpose, Proof } from '../modules/verification/index.ts'
@@ -20,10 +20,10 @@ type LinkPage = {
   rateLimit: 'password' | 'verification'
   /** What its words are called in the catalogue: `links.<words>_title` and so on. */
   words: 'verify' | 'reset' | 'undo' | 'restore' | 'invitation'
-  text?(proof: Proof): WordKey
+  text?(proof: Proof, visit: Visit, deps: PagesDeps): Promise<WordKey> | WordKey
   asksPassword: boolean
   /** Does it. @returns what the page that says so must know */
-  act(deps: PagesDeps, origin: Origin, token: string, password: string): Promise<'handed-over' | undefined>
+  act(deps: PagesDeps, visit: Visit, token: string, password: string): Promise<'handed-over' | undefined>
 }
 
 const linkPages: readonly LinkPage[] = [
@@ -32,10 +32,11 @@ const linkPages: readonly LinkPage[] = [
     purpose: 'EMAIL_VERIFICATION',
     rateLimit: 'verification',
     words: 'verify',
-    text: ({ data }) => (data.asker === 'anyone' ? 'links.verify_text_anyone' : 'links.verify_text'),
+    text: verifyText,
     asksPassword: false,
-    async act(deps, origin, token) {
-      const { handedOver } = await verifyEmail(deps, origin, undefined, { token })
+    async act(deps, visit, token) {
+      const principal = (await visit.visitor())?.principal
+      const { handedOver } = await verifyEmail(deps, originOf(visit.request), principal, { token })
       return handedOver ? 'handed-over' : undefined
     },
   },
@@ -45,8 +46,8 @@ const linkPages: readonly LinkPage[] = [
     rateLimit: 'password',
     words: 'reset',
     asksPassword: true,
-    async act(deps, origin, token, new_password) {
-      await setPasswordByLink(deps, origin, 'PASSWORD_RESET', { token, new_password })
+    async act(deps, { request }, token, new_password) {
+      await setPasswordByLink(deps, originOf(request), 'PASSWORD_RESET', { token, new_password })
       return undefined
     },
   },
@@ -56,8 +57,8 @@ const linkPages: readonly LinkPage[] = [
     rateLimit: 'password',
     words: 'undo',
     asksPassword: true,
-    async act(deps, origin, token, new_password) {
-      await undoEmailChange(deps, origin, { token, new_password })
+    async act(deps, { request }, token, new_password) {
+      await undoEmailChange(deps, originOf(request), { token, new_password })
       return undefined
     },
   },
@@ -67,9 +68,10 @@ const linkPages: readonly LinkPage[] = [
     rateLimit: 'verification',
     words: 'restore',
     asksPassword: false,
-    async act(deps, origin, token) {
-      await restoreOwnAccount(deps, origin, token)
-      return undefined
+    text: ({ data }) => (data.hands_over === true ? 'links.restore_text_anyone' : 'links.restore_text'),
+    async act(deps, { request }, token) {
+      const { handedOver } = await restoreOwnAccount(deps, originOf(request), token)
+      return handedOver ? 'handed-over' : undefined
     },
   },
   {
@@ -78,8 +80,8 @@ const linkPages: readonly LinkPage[] = [
     rateLimit: 'password',
     words: 'invitation',
     asksPassword: true,
-    async act(deps, origin, token, new_password) {
-      await setPasswordByLink(deps, origin, 'INVITATION', { token, new_password })
+    async act(deps, { request }, token, new_password) {
+      await setPasswordByLink(deps, originOf(request), 'INVITATION', { token, new_password })
       return undefined
     },
   },
@@ -92,6 +94,15 @@ const linkPages: readonly LinkPage[] = [
  */
 export const linkPagesOf = (deps: PagesDeps): Page[] =>
   linkPages.flatMap(link => [openPage(deps, link), donePage(deps, link)])
+
+/** What will end with the proof, unless this browser is signed in to the account. */
+async function verifyText({ data, userId }: Proof, visit: Visit, deps: PagesDeps): Promise<WordKey> {
+  const visitor = await visit.visitor()
+  if (visitor?.principal.userId === userId) return 'links.verify_text'
+  if (data.asker === 'anyone') return 'links.verify_text_anyone'
+  const user = await findUserRecord(deps.store.db, userId)
+  return user?.mfa_enabled && !user.email_verified_at ? 'links.verify_text_factors' : 'links.verify_text'
+}
 
 function openPage(deps: PagesDeps, link: LinkPage): Page {
   const find = (token: string) => deps.verification.findLink(deps.store.db, link.purpose, token)
@@ -106,7 +117,7 @@ function openPage(deps: PagesDeps, link: LinkPage): Page {
     },
     async post(visit, form) {
       const { token = '', new_password = '' } = form
-      const what = await link.act(deps, originOf(visit.request), token, new_password)
+      const what = await link.act(deps, visit, token, new_password)
       return {
         redirect: `${link.path}/done${what === undefined ? '' : `?${what}=1`}`,
         cookies: [reply => deps.cookies.noteUsedLink(reply, markOf(token))],
@@ -142,14 +153,16 @@ async function show(
 ): Promise<Outcome> {
   const { say } = visit
   const brand = deps.look.brandName
+  const text = (await link.text?.(proof, visit, deps)) ?? (`links.${link.words}_text` as const)
   const password = link.asksPassword && (await newPassword(deps, visit, proof, faults))
   return {
     title: say(`links.${link.words}_title`, { brand }),
     scripted: link.asksPassword,
-    body: html`${lead(say(link.text?.(proof) ?? (`links.${link.words}_text` as const)))}${alert(faults)}${formTo(
-      link.path,
-      [hiddenField('token', token), password, button(say(`links.${link.words}_button`))],
-    )}`,
+    body: html`${lead(say(text))}${alert(faults)}${formTo(link.path, [
+      hiddenField('token', token),
+      password,
+      button(say(`links.${link.words}_button`)),
+    ])}`,
   }
 }
 
@@ -166,8 +179,13 @@ function donePage(deps: PagesDeps, link: LinkPage): Page {
     path: `${link.path}/done`,
     async get(visit) {
       const { say, query } = visit
-      const isHandedOver = link.words === 'verify' && query['handed-over'] === '1'
-      const text: WordKey = isHandedOver ? 'links.verify_done_handed_over' : `links.${link.words}_done`
+      const canHandOver = link.words === 'verify' || link.words === 'restore'
+      const isHandedOver = canHandOver && query['handed-over'] === '1'
+      const text: WordKey = isHandedOver
+        ? link.words === 'verify'
+          ? 'links.verify_done_handed_over'
+          : 'links.restore_done_handed_over'
+        : `links.${link.words}_done`
       const isSignedIn = (await visit.visitor()) !== undefined
       const onward = isSignedIn
         ? buttonLink(landing(deps), say('common.continue'))
