@@ -267,3 +267,42 @@ test('a page that restores an account which nobody had proved says that it is ha
   expect(said.text).toContain('A mail to choose a password is on its way.')
   expect((await login(user.email, user.password)).status).toBe(401)
 })
+
+describe('the page behind a mail speaks as the mail does', () => {
+  const inGerman = async (locale: string, more = '', language = 'en-GB, fr;q=0.5') => {
+    const { user, link } = await resettingUser()
+    await roster.sql('update users set locale = $2 where id = $1', [user.id, locale])
+    const url = `${pathOf(link)}${more}`
+    return { link, page: await roster.get(url, { headers: { 'accept-language': language } }) }
+  }
+
+  test.each(['de', 'de-AT', 'de-CH'])(
+    'for somebody whose locale is %s, whatever the browser asks for',
+    async locale => {
+      const { link, page } = await inGerman(locale)
+      expect(page.headers['content-language']).toBe(locale)
+      expect(page.text).toContain(`<html lang="${locale}"`)
+      const again = await submit('/reset-password', { token: tokenOf(link), new_password: 'short' })
+      expect([again.status, again.headers['content-language']]).toEqual([400, locale])
+      expect(again.text).not.toContain('Use 8 characters')
+      const cookie = String([page.headers['set-cookie']].flat()[0]).split(';')[0] ?? ''
+      const done = await submit(
+        '/reset-password',
+        { token: tokenOf(link), new_password: newPassword },
+        cookie,
+      )
+      const said = await roster.get(String(done.headers.location), { headers: { cookie } })
+      expect(said.headers['content-language']).toBe(locale)
+    },
+  )
+
+  test('for an English one in a German browser', async () => {
+    const { page } = await inGerman('en-US', '', 'de')
+    expect(page.headers['content-language']).toBe('en-US')
+  })
+
+  test('unless the address asks for another', async () => {
+    const { page } = await inGerman('de', '&ui_locales=en')
+    expect(page.headers['content-language']).toBe('en')
+  })
+})

@@ -8,10 +8,12 @@ import type { LinkPurpose, Proof } from '../modules/verification/index.ts'
 import type { WordKey } from '../words/catalogue.ts'
 import type { PagesDeps } from './deps.ts'
 import { faultsOf } from './faults.ts'
-import { formTo, type Outcome, type Page, type Visit } from './page.ts'
+import { formTo, type Outcome, type Page, speakTo, type Visit } from './page.ts'
 import { alert, button, buttonLink, type Faults, hiddenField, lead, noFaults } from './parts.ts'
 import { passwordField } from './password-field.ts'
 import { landing } from './start-session.ts'
+
+type Owner = Awaited<ReturnType<typeof findUserRecord>>
 
 /** One page that the link of a mail opens: what it asks, and what its form does. */
 type LinkPage = {
@@ -20,7 +22,7 @@ type LinkPage = {
   rateLimit: 'password' | 'verification'
   /** What its words are called in the catalogue: `links.<words>_title` and so on. */
   words: 'verify' | 'reset' | 'undo' | 'restore' | 'invitation'
-  text?(proof: Proof, visit: Visit, deps: PagesDeps): Promise<WordKey> | WordKey
+  text?(proof: Proof, visit: Visit, user: Owner): Promise<WordKey> | WordKey
   asksPassword: boolean
   /** Does it. @returns what the page that says so must know */
   act(deps: PagesDeps, visit: Visit, token: string, password: string): Promise<'handed-over' | undefined>
@@ -96,11 +98,10 @@ export const linkPagesOf = (deps: PagesDeps): Page[] =>
   linkPages.flatMap(link => [openPage(deps, link), donePage(deps, link)])
 
 /** What will end with the proof, unless this browser is signed in to the account. */
-async function verifyText({ data, userId }: Proof, visit: Visit, deps: PagesDeps): Promise<WordKey> {
+async function verifyText({ data, userId }: Proof, visit: Visit, user: Owner): Promise<WordKey> {
   const visitor = await visit.visitor()
   if (visitor?.principal.userId === userId) return 'links.verify_text'
   if (data.asker === 'anyone') return 'links.verify_text_anyone'
-  const user = await findUserRecord(deps.store.db, userId)
   return user?.mfa_enabled && !user.email_verified_at ? 'links.verify_text_factors' : 'links.verify_text'
 }
 
@@ -127,9 +128,7 @@ function openPage(deps: PagesDeps, link: LinkPage): Page {
       const { token = '' } = form
       const proof = await find(token)
       if (!proof) return usedOrDead(deps, visit, link, token)
-      return problem.status === 429
-        ? undefined
-        : show(deps, visit, link, token, proof, faultsOf(problem, visit.language))
+      return problem.status === 429 ? undefined : show(deps, visit, link, token, proof, problem)
     },
   }
 }
@@ -149,15 +148,19 @@ async function show(
   link: LinkPage,
   token: string,
   proof: Proof,
-  faults: Faults = noFaults,
+  problem?: ProblemError,
 ): Promise<Outcome> {
+  const user = await findUserRecord(deps.store.db, proof.userId)
+  const cookies = speakTo(deps, visit, user?.locale ?? null)
+  const faults = problem ? faultsOf(problem, visit.language) : noFaults
   const { say } = visit
   const brand = deps.look.brandName
-  const text = (await link.text?.(proof, visit, deps)) ?? (`links.${link.words}_text` as const)
-  const password = link.asksPassword && (await newPassword(deps, visit, proof, faults))
+  const text = (await link.text?.(proof, visit, user)) ?? (`links.${link.words}_text` as const)
+  const password = link.asksPassword && newPassword(deps, visit, user, faults)
   return {
     title: say(`links.${link.words}_title`, { brand }),
     scripted: link.asksPassword,
+    cookies,
     body: html`${lead(say(text))}${alert(faults)}${formTo(link.path, [
       hiddenField('token', token),
       password,
@@ -167,8 +170,7 @@ async function show(
 }
 
 /** With whose password it is, so that password managers keep it under the right name. */
-async function newPassword(deps: PagesDeps, visit: Visit, proof: Proof, faults: Faults): Promise<Html> {
-  const user = await findUserRecord(deps.store.db, proof.userId)
+function newPassword(deps: PagesDeps, visit: Visit, user: Owner, faults: Faults): Html {
   const label = visit.say('common.new_password')
   return html`<input class="visually-hidden" name="username" value="${user?.email}" autocomplete="username" tabindex="-1" aria-hidden="true" readonly>
 ${passwordField(deps, visit, { name: 'new_password', label }, faults)}`

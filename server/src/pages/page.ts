@@ -142,6 +142,18 @@ export function startVisit(deps: PagesDeps, request: FastifyRequest, reply: Fast
   }
 }
 
+/**
+ * Goes on in a person's language, which their mails are in too, unless the address asks for another.
+ * @param locale of the person, BCP 47
+ * @returns what keeps it for the pages that follow
+ */
+export function speakTo(deps: PagesDeps, visit: Visit, locale: string | null): Cookie[] {
+  if (locale === null || visit.query.ui_locales !== undefined) return []
+  visit.language = deps.catalogue.choose([locale])
+  visit.say = visit.language.say
+  return [reply => deps.cookies.keepLocales(reply, locale)]
+}
+
 /** A form that posts to a page of ours. Its random number tells a double click from another attempt. */
 export const formTo = (path: string, content: Html | readonly (Html | undefined | false)[]): Html =>
   html`<form method="post" action="${path}">${hiddenField('form', randomToken(12))}${content}</form>\n`
