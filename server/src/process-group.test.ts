@@ -37,12 +37,12 @@ function children(pid: number): number[] {
   return pids.filter(child => fs.readFileSync(`/proc/${child}/cmdline`, 'utf8').includes('cli.ts'))
 }
 
-describe('several processes behind one port', { timeout: 60_000 }, () => {
+describe('several processes behind one port', () => {
   test('share the embedded database of the first, sum up their metrics, and end together', async () => {
     const program = await start({ WORKERS: '2' })
     expect(children(program.process.pid ?? 0)).toHaveLength(2)
     // The one that is ready first need not be the one that says so.
-    await expect.poll(() => program.output(), { timeout: 15_000 }).toContain('Roster is ready')
+    await expect.poll(() => program.output()).toContain('Roster is ready')
     // Each request on a connection of its own: they go round.
     const count = 12
     for (let n = 0; n < count; n++) {
@@ -102,7 +102,7 @@ describe('several processes behind one port', { timeout: 60_000 }, () => {
   })
 })
 
-describe('roles', { timeout: 60_000 }, () => {
+describe('roles', () => {
   test('a web process leaves background work to a worker, which answers health and metrics alone', async () => {
     const database = await createTestDatabase()
     const web = await start({ ROLE: 'web', DATABASE_URL: database.url })

@@ -166,7 +166,7 @@ test('while it drains, each reply tells its client to leave the connection', asy
   const look = () => fetch(`${service.url}/health/live`).then(reply => reply.headers.get('connection'))
   expect(await look()).toBe('keep-alive')
   const ended = service.end('SIGTERM')
-  await expect.poll(look, { timeout: 2500 }).toBe('close')
+  await expect.poll(look).toBe('close')
   expect(await ended).toBe(0)
   rmSync(own, { recursive: true, force: true })
 })

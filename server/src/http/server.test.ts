@@ -433,7 +433,7 @@ describe('a connection', () => {
     expect((await fetch(`http://127.0.0.1:${port}/ok`)).status).toBe(200)
     const replies = await Promise.all(slow)
     expect(replies.every(reply => reply.startsWith('HTTP/1.1 408 '))).toBe(true)
-    expect(performance.now() - started).toBeLessThan(4000)
+    expect(performance.now() - started).toBeLessThan(30_000)
   })
 
   test('that is under way when the server begins to close is answered, and holds nothing up', async () => {
@@ -460,7 +460,7 @@ describe('a connection', () => {
     expect((await reply).status).toBe(200)
     const begin = performance.now()
     await closed
-    expect(performance.now() - begin).toBeLessThan(3000)
+    expect(performance.now() - begin).toBeLessThan(14_000)
   })
 
   test('that goes away in the middle of its body leaves the service well, and is no fault of the database', async () => {
@@ -477,9 +477,7 @@ describe('a connection', () => {
       socket.on('error', () => undefined)
     }
     // Some may be gone before the server has read anything of them.
-    await expect
-      .poll(() => metrics.text(), { timeout: 10_000 })
-      .toContain('problems_total{code="bad_request"}')
+    await expect.poll(() => metrics.text()).toContain('problems_total{code="bad_request"}')
     expect((await fetch(`http://127.0.0.1:${port}/ok`)).status).toBe(200)
     expect(await metrics.text()).not.toContain('database_unavailable')
   })

@@ -165,7 +165,7 @@ describe('strict JSON', () => {
       } catch (error) {
         expect(error).toBeInstanceOf(StrictJsonError)
       }
-      expect(performance.now() - start).toBeLessThan(1000)
+      expect(performance.now() - start).toBeLessThan(20_000)
     }
   })
 })

@@ -43,7 +43,7 @@ describe('the name of a passkey', () => {
   })
 })
 
-test('nobody has more than 20 passkeys, however many were begun at once', { timeout: 60_000 }, async () => {
+test('nobody has more than 20 passkeys, however many were begun at once', async () => {
   const user = await roster.signUp()
   for (let n = 0; n < 18; n++) await registerPasskey(roster, user)
   const replies = await Promise.all(

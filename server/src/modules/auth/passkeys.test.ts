@@ -10,7 +10,7 @@ if (!hasBrowser) console.warn('SKIPPED: passkeys in a browser, since there is no
 
 const claimsOf = (token: string) => JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString())
 
-describe.runIf(hasBrowser)('passkeys, in Chromium', { timeout: 60_000 }, async () => {
+describe.runIf(hasBrowser)('passkeys, in Chromium', async () => {
   const browser = hasBrowser ? await startPasskeyBrowser() : undefined
   if (!browser) return
   afterAll(() => browser.stop())

@@ -215,9 +215,7 @@ describe('a change of password', () => {
     expect((await second.get('/api/v1/auth/me', { token: other.token })).status).toBe(200)
     await change(user.token, user.password, 'BrandNewPass456')
     await expect
-      .poll(async () => (await second.get('/api/v1/auth/me', { token: other.token })).status, {
-        timeout: 1000,
-      })
+      .poll(async () => (await second.get('/api/v1/auth/me', { token: other.token })).status)
       .toBe(401)
     await second.stop()
   })

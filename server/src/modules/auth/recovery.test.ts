@@ -74,9 +74,7 @@ describe('a password reset', () => {
     expect(await sentTo(roster, 'nobody@example.com')).toEqual([])
   })
 
-  test('takes as long for an unknown address as for a known one: 200 interleaved pairs', {
-    timeout: 60_000,
-  }, async () => {
+  test('takes as long for an unknown address as for a known one: 200 interleaved pairs', async () => {
     const user = await roster.signUp()
     const ask = (email: string) => () => roster.post(`${auth}/password-reset-request`, { email })
     const slower = await compare(200, ask(user.email), ask('nobody-timed@example.com'))
@@ -262,9 +260,7 @@ describe('proving an address', () => {
     expect((await roster.post(`${auth}/verify-email-request`, {})).status).toBe(401)
   })
 
-  test('asking by address takes as long for an unknown one: 200 interleaved pairs', {
-    timeout: 60_000,
-  }, async () => {
+  test('asking by address takes as long for an unknown one: 200 interleaved pairs', async () => {
     const user = await roster.signUp()
     const ask = (email: string) => () => roster.post(`${auth}/verify-email-request`, { email })
     const slower = await compare(200, ask(user.email), ask('nobody-timed@example.com'))
@@ -351,9 +347,7 @@ describe('with REGISTRATION_PRIVACY', () => {
     await privately.runJobs()
   })
 
-  test('takes as long for a taken address as for a free one: 100 interleaved pairs', {
-    timeout: 60_000,
-  }, async () => {
+  test('takes as long for a taken address as for a free one: 100 interleaved pairs', async () => {
     const owner = await roster.signUp()
     let n = 0
     const slower = await compare(

@@ -55,7 +55,7 @@ test('a stream that nobody reads ends with its session', async () => {
   await sleep(500)
   expect(await connections(roster)).toBe(10)
   await roster.post('/api/v1/auth/logout', undefined, { token: admin.token })
-  await expect.poll(() => connections(roster), { timeout: 10_000 }).toBe(0)
+  await expect.poll(() => connections(roster)).toBe(0)
   await roster.stop()
 })
 

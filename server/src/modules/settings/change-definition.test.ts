@@ -41,7 +41,6 @@ async function whileLookingThrough<T>(begin: () => Promise<T>, work: () => Promi
     await expect
       .poll(async () => roster.sql('select from setting_definitions where pending is not null'), {
         interval: 5,
-        timeout: 10_000,
       })
       .not.toHaveLength(0)
     await work()

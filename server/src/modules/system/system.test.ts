@@ -105,7 +105,7 @@ describe('health', () => {
     const { app, pool } = await createSystem(await createBlackHole())
     const start = performance.now()
     const replies = await Promise.all(Array.from({ length: 20 }, () => app.inject('/health/ready')))
-    expect(performance.now() - start).toBeLessThan(3000)
+    expect(performance.now() - start).toBeLessThan(30_000)
     expect(replies.map(reply => reply.statusCode)).toEqual(Array(20).fill(503))
     expect(pool.totalCount + pool.waitingCount).toBeLessThanOrEqual(2)
   })

@@ -279,7 +279,7 @@ describe('PUT and PATCH of one’s own record', () => {
     const name = async () => (await second.get('/api/v1/users/me', { token: user.token })).body.full_name
     expect(await name()).toBeNull()
     await update(user.token, { full_name: 'Elsewhere' })
-    await expect.poll(name, { timeout: 1000 }).toBe('Elsewhere')
+    await expect.poll(name).toBe('Elsewhere')
     await second.stop()
   })
 
