@@ -179,14 +179,18 @@ describe('an mfa_token', async () => {
         { current_password: user.password, new_password: 'AnotherPass123' },
         { token: user.token },
       ),
-    deactivation: user => roster.post(`/api/v1/users/${user.id}/deactivate`, undefined, admin),
+    deactivation: async user => {
+      await roster.post(`/api/v1/users/${user.id}/deactivate`, undefined, await roster.signIn(admin))
+    },
     'a deactivation and a restore': async user => {
-      await roster.post(`/api/v1/users/${user.id}/deactivate`, undefined, admin)
-      await roster.post(`/api/v1/users/${user.id}/restore`, undefined, admin)
+      const fresh = await roster.signIn(admin)
+      await roster.post(`/api/v1/users/${user.id}/deactivate`, undefined, fresh)
+      await roster.post(`/api/v1/users/${user.id}/restore`, undefined, fresh)
     },
     'a deletion and a restore': async user => {
-      await roster.delete(`/api/v1/users/${user.id}`, admin)
-      await roster.post(`/api/v1/users/${user.id}/restore`, undefined, admin)
+      const fresh = await roster.signIn(admin)
+      await roster.delete(`/api/v1/users/${user.id}`, fresh)
+      await roster.post(`/api/v1/users/${user.id}/restore`, undefined, fresh)
     },
     'a deletion of one’s own and a restore': async user => {
       await roster.delete('/api/v1/users/me', { token: user.token })
