@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { minutes } from '../lib/clock.ts'
 import { curl } from '../testing/curl.ts'
-import { startTestApp, useTestApp } from '../testing/harness.ts'
+import { type SignedUp, startTestApp, useTestApp } from '../testing/harness.ts'
 import { listen } from '../testing/http-server.ts'
 
 const roster = await useTestApp()
@@ -78,7 +78,7 @@ describe('the documented commands', () => {
     const deleted = await run(deleteCommand, second)
     expect([deleted.status, deleted.text]).toEqual([204, ''])
     const gone = await run(getCommand, second)
-    expect([gone.status, gone.body]).toEqual([401, { detail: expect.any(String) }])
+    expect([gone.status, gone.body]).toEqual([404, { detail: 'User not found' }])
     expect((await form({ username: 'testuser', password: 'NewSecurePass456' })).status).toBe(401)
   })
 
@@ -244,5 +244,44 @@ describe('PATCH', () => {
       first_name: null,
       username: 'new.name.one',
     })
+  })
+})
+
+describe('the token of somebody who is gone', () => {
+  const routes = ['GET', 'PATCH', 'DELETE']
+  const own = (method: string, token: string) =>
+    roster.request(method, '/v1/api/users/', { token, ...(method === 'PATCH' && { body: {} }) })
+
+  test('answers 404 where they deleted their account, or it was deleted, or erased', async () => {
+    const root = await roster.signUpAdmin()
+    const ends = [
+      (user: SignedUp) => roster.delete('/v1/api/users/', user),
+      (user: SignedUp) => roster.delete(`/api/v1/users/${user.id}`, root),
+      (user: SignedUp) => roster.delete(`/api/v1/users/${user.id}?erase=true`, root),
+    ]
+    for (const end of ends) {
+      const user = await roster.signUp()
+      expect((await end(user)).status).toBe(204)
+      for (const method of routes) {
+        const { status, body } = await own(method, user.token)
+        expect([status, body], method).toEqual([404, { detail: 'User not found' }])
+      }
+    }
+  })
+
+  test('stays 401 after a sign-out or a deactivation, for a forged one, and once it has expired', async () => {
+    const root = await roster.signUpAdmin()
+    const out = await roster.signUp()
+    await roster.post('/api/v1/auth/logout', undefined, out)
+    const inactive = await roster.signUp()
+    await roster.post(`/api/v1/users/${inactive.id}/deactivate`, undefined, root)
+    const gone = await roster.signUp()
+    await roster.delete('/v1/api/users/', gone)
+    const forged = `${gone.token.slice(0, -8)}AAAAAAAA`
+    for (const token of [out.token, inactive.token, forged, 'nonsense']) {
+      expect((await own('GET', token)).status).toBe(401)
+    }
+    roster.clock.advance(3_600_000)
+    expect((await own('GET', gone.token)).status).toBe(401)
   })
 })

@@ -2,7 +2,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
 import { toProblem } from '../http/errors.ts'
 import { acceptForms } from '../http/form-body.ts'
-import { principalOf } from '../http/guard.ts'
+import { bearerToken, principalOf } from '../http/guard.ts'
 import { ProblemError, problemHeaders } from '../http/problems.ts'
 import { NoBody, ref } from '../http/schemas.ts'
 import type { App } from '../http/types.ts'
@@ -20,10 +20,12 @@ import {
   register,
   tokensOf,
 } from '../modules/auth/index.ts'
+import type { Authenticator } from '../modules/sessions/index.ts'
 import {
   type ChangeUsernameDeps,
   changeUsernameWithin,
   countUsernameChange,
+  findUserRecord,
   readFields,
   type User,
   updateProfileWithin,
@@ -48,7 +50,7 @@ export type UserTemplateDeps = RegisterDeps &
   LoginDeps &
   ChangePasswordDeps &
   ChangeUsernameDeps &
-  DeleteAccountDeps
+  DeleteAccountDeps & { authenticator: Authenticator }
 
 const refusals = Object.fromEntries(
   [400, 401, 403, 404, 409, 413, 415, 429, 500, 503].map(status => [status, ref(TemplateRefusedSchema)]),
@@ -153,10 +155,37 @@ const nameFrom = (text: string) =>
       ? { phone_number: text }
       : { username: text }
 
+/**
+ * Tells whoever deleted their account that there is no such user, as this dialect does, where a token alone would
+ * only be invalid. Nobody learns it without a token that was issued to that user and has not expired.
+ */
+async function tellOfGone(
+  { authenticator, store }: UserTemplateDeps,
+  error: unknown,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Promise<FastifyReply> {
+  const problem = toProblem(error)
+  const token = bearerToken(request.headers.authorization ?? '')
+  if (problem.code !== 'invalid_token' || token === undefined) return refuse(request, reply, problem)
+  const userId = await authenticator.ownerOf(token)
+  const user = userId === undefined ? undefined : await findUserRecord(store.db, userId)
+  const isGone = userId !== undefined && (user?.deleted_at ?? user === undefined)
+  return refuse(
+    request,
+    reply,
+    isGone ? new ProblemError('not_found', { detail: 'User not found' }) : problem,
+  )
+}
+
 function ownRecordRoutes(dialect: App, deps: UserTemplateDeps): void {
+  const errorHandler = (error: unknown, request: FastifyRequest, reply: FastifyReply) =>
+    tellOfGone(deps, error, request, reply)
+
   dialect.route({
     method: 'GET',
     url: '/v1/api/users/',
+    errorHandler,
     config: { access: 'self' },
     schema: {
       operationId: 'templateGetUser',
@@ -171,6 +200,7 @@ function ownRecordRoutes(dialect: App, deps: UserTemplateDeps): void {
   dialect.route({
     method: 'PATCH',
     url: '/v1/api/users/',
+    errorHandler,
     config: { access: 'self', rateLimit: 'password' },
     schema: {
       operationId: 'templateUpdateUser',
@@ -209,6 +239,7 @@ function ownRecordRoutes(dialect: App, deps: UserTemplateDeps): void {
   dialect.route({
     method: 'DELETE',
     url: '/v1/api/users/',
+    errorHandler,
     config: { access: 'self', stepUp: 'recent' },
     schema: {
       operationId: 'templateDeleteUser',

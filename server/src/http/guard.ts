@@ -80,5 +80,5 @@ const isInvalidToken = (error: Error): boolean =>
   error instanceof ProblemError && error.code === 'invalid_token'
 
 /** The token of `Authorization: Bearer …` (RFC 6750, section 2.1); the scheme's case does not matter. */
-const bearerToken = (header: string): string | undefined =>
+export const bearerToken = (header: string): string | undefined =>
   header.startsWith('Bearer ') ? header.slice(7) : /^bearer ([^\s]+)$/i.exec(header)?.[1]

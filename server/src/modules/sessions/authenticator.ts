@@ -19,6 +19,8 @@ export type Authenticator = {
   authenticate(token: string): Principal | Promise<Principal>
   /** Who a living session acts as, for our own pages, which know it without a token; undefined where it has ended. */
   authenticateSession(sessionId: string): Promise<Principal | undefined>
+  /** Whose token it is, whether their session lives or not; undefined where it was not issued here, or has expired. */
+  ownerOf(token: string): Promise<string | undefined>
   /** What the database says of a session now. */
   loadPrincipal(sessionId: string): Promise<PrincipalRow | undefined>
 }
@@ -117,6 +119,11 @@ export function createAuthenticator(deps: {
 
   return {
     loadPrincipal,
+    async ownerOf(token) {
+      const askForKey = !news.isCurrent(performance.now())
+      const verified = await verifyAccessToken(deps.keys, deps.tokens, token, clock.now(), { askForKey })
+      return verified && verified.expiresAt > clock.now().getTime() ? verified.userId : undefined
+    },
     async authenticateSession(sessionId) {
       const trusting = news.isCurrent(performance.now())
       const session = await (trusting ? sessions.get(sessionId) : loadSession(sessionId))
