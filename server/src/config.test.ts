@@ -364,6 +364,11 @@ describe('production', () => {
     ['closed metrics', { METRICS_TOKEN: '' }, 'METRICS_TOKEN not set'],
     ['an origin without TLS', { ALLOWED_ORIGINS: 'http://app.example.com' }, 'not https'],
     ['a secret that nothing uses', { JWT_SECRET_KEY: random }, 'no effect'],
+    [
+      'a database whose certificate is not checked',
+      { DATABASE_URL: 'postgresql://roster:pw@db.internal/roster?sslmode=require' },
+      'checks no certificate',
+    ],
     ['Redis in plain text', { REDIS_URL: 'redis://cache' }, 'plain text'],
   ])('starts with a warning about %s', (_what, env, expected) => {
     const warnings = configWarnings(load({ ...production, ...env }))

@@ -78,7 +78,13 @@ export function checkDatabaseUrl(
   const { hostname, searchParams } = new URL(url)
   const host = searchParams.get('host') ?? decodeURIComponent(hostname)
   if (host === '' || host.startsWith('/') || isLoopback(host)) return
-  if (['require', 'verify-ca', 'verify-full'].includes(searchParams.get('sslmode') ?? '')) return
+  const sslmode = searchParams.get('sslmode') ?? ''
+  if (['verify-ca', 'verify-full'].includes(sslmode)) return
+  if (sslmode === 'require') {
+    return warn(
+      'sslmode=require checks no certificate: whoever is in between can pose as the database. verify-full does',
+    )
+  }
   return refuse(
     'would cross a network in plain text: add sslmode=verify-full (or verify-ca, or require) in production',
   )
