@@ -158,6 +158,7 @@ export function createServices(resources: Resources): Services {
     tokens,
     refreshKey: deriveKey(root, 'refresh tokens'),
     refreshDays: config.refreshTokenDays,
+    maxDays: config.sessionMaxDays,
   })
   const verification = createVerification({
     store,

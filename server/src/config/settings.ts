@@ -290,6 +290,13 @@ export const settings = {
     default: '7',
     about: 'Lifetime of a refresh token, in days: a session that rests for longer ends.',
   }),
+  SESSION_MAX_DAYS: required({
+    key: 'sessionMaxDays',
+    group: 'Secrets and tokens',
+    ...integer(1, 3650),
+    default: '90',
+    about: 'Days after its sign-in or step-up at which a session ends, however much it is used.',
+  }),
   REGISTRATION: required({
     key: 'registration',
     group: 'Accounts',

@@ -53,6 +53,7 @@ export const testConfig: Config = {
   jwtSecretKey: undefined,
   accessTokenMinutes: 30,
   refreshTokenDays: 7,
+  sessionMaxDays: 90,
   passwordPolicy: 'standard',
   registration: 'open',
   registrationPrivacy: false,

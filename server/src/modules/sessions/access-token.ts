@@ -40,7 +40,8 @@ export function issueAccessToken(
     iss: settings.issuer,
     sub: principal.user_id,
     aud: principal.enrolment_due ? enrolmentAudience(settings) : settings.audience,
-    exp: at + settings.lifetime,
+    // Who verifies it alone must not believe in a session that is over.
+    exp: Math.min(at + settings.lifetime, Math.floor(principal.expires_at.getTime() / 1000)),
     iat: at,
     jti: randomToken(12),
     sid: principal.session_id,

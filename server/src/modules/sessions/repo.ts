@@ -103,6 +103,8 @@ export async function rotateRefreshToken(
     to: Buffer
     at: Date
     expiresAt: Date
+    /** Milliseconds from its beginning at which the session ends, whatever `expiresAt` says. */
+    maxLifetime: number
     /** Rotations before this are of no more use to the grace period. */
     rememberFrom: Date
     ip: string | null
@@ -118,7 +120,7 @@ export async function rotateRefreshToken(
         where r >= ${rememberFrom} and n > cardinality(s.refresh_rotations) - 31 order by n
       ) || ${at}::timestamptz,
       last_used_at = greatest(last_used_at, ${at}),
-      expires_at = ${rotation.expiresAt},
+      expires_at = least(${rotation.expiresAt}::timestamptz, s.created_at + make_interval(secs => ${rotation.maxLifetime / 1000})),
       ip = coalesce(${rotation.ip}::inet, ip)
     where id = ${rotation.sessionId} and refresh_hash = ${rotation.from}
       and revoked_at is null and expires_at > ${at}

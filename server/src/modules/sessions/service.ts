@@ -119,9 +119,12 @@ export function createSessions(deps: {
   tokens: TokenSettings
   refreshKey: Buffer
   refreshDays: number
+  /** SESSION_MAX_DAYS */
+  maxDays: number
 }): Sessions {
   const { store, clock, refreshKey } = deps
   const refreshLifetime = days(deps.refreshDays)
+  const maxLifetime = days(deps.maxDays)
 
   async function start(trx: Tx, at: Date, origin: Origin, proof: SessionProof): Promise<StartedSession> {
     const id = uuidv7(at)
@@ -131,7 +134,7 @@ export function createSessions(deps: {
       user_id: proof.userId,
       created_at: at,
       last_used_at: at,
-      expires_at: addTime(at, refreshLifetime),
+      expires_at: addTime(at, Math.min(refreshLifetime, maxLifetime)),
       ip: origin.ip ?? null,
       user_agent: origin.userAgent?.slice(0, 512) ?? null,
       assurance_level: proof.assuranceLevel,
@@ -150,12 +153,14 @@ export function createSessions(deps: {
   ): Promise<Tokens & { user_id: string }> {
     const principal = await deps.authenticator.loadPrincipal(id)
     if (!principal) throw new ProblemError(ended) // in the moment it began, or was refreshed
+    const now = clock.now()
+    const refresh_expires_in = Math.floor((principal.expires_at.getTime() - now.getTime()) / 1000)
     return {
-      access_token: issueAccessToken(deps.keys, deps.tokens, principal, clock.now()),
+      access_token: issueAccessToken(deps.keys, deps.tokens, principal, now),
       token_type: 'Bearer',
-      expires_in: deps.tokens.lifetime,
+      expires_in: Math.min(deps.tokens.lifetime, refresh_expires_in),
       refresh_token: refreshToken.text,
-      refresh_expires_in: Math.floor((principal.expires_at.getTime() - clock.now().getTime()) / 1000),
+      refresh_expires_in,
       session_id: id,
       user_id: principal.user_id,
     }
@@ -172,6 +177,7 @@ export function createSessions(deps: {
       to: successor.hash,
       at,
       expiresAt: addTime(at, refreshLifetime),
+      maxLifetime,
       rememberFrom: addTime(at, -grace),
       ip: origin.ip ?? null,
     })

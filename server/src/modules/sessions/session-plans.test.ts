@@ -9,7 +9,16 @@ test('a session is found by its id in a database without statistics too', async 
   const { session: id } = await roster.signUp()
   const at = roster.clock.now()
   const hash = Buffer.alloc(32)
-  const rotation = { sessionId: id, from: hash, to: hash, at, expiresAt: at, rememberFrom: at, ip: null }
+  const rotation = {
+    sessionId: id,
+    from: hash,
+    to: hash,
+    at,
+    expiresAt: at,
+    maxLifetime: 86_400_000,
+    rememberFrom: at,
+    ip: null,
+  }
   const statements = await statementsOf(roster, async db => {
     await findPrincipal(db, id, at, null)
     await findRefreshState(db, id, at)
