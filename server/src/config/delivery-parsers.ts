@@ -1,4 +1,5 @@
-import { emailKey, hasControls, phoneKey, webUrl } from '../lib/text.ts'
+import { phoneKey } from '../lib/phone.ts'
+import { emailKey, hasControls, webUrl } from '../lib/text.ts'
 import { BadValue, type Parser } from './setting.ts'
 
 /** Who a mail is from; without a name of its own, the brand's. */

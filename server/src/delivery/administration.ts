@@ -2,7 +2,7 @@ import type { Store } from '../db/store.ts'
 import { pageOf, readCursor } from '../http/paging.ts'
 import { ProblemError } from '../http/problems.ts'
 import type { Clock } from '../lib/clock.ts'
-import { phoneKey } from '../lib/text.ts'
+import { phoneFault, phoneKey } from '../lib/phone.ts'
 import { appendAudit, type Origin } from '../modules/audit/index.ts'
 import { enqueueMessage } from './jobs.ts'
 import type { OptOuts } from './opt-outs.ts'
@@ -69,7 +69,7 @@ export async function sendSms(
   const to = phoneKey(message.to)
   if (to === null) {
     throw new ProblemError('validation_failed', {
-      errors: [{ path: '/to', code: 'phone', message: 'Must be an E.164 number such as +12025550123.' }],
+      errors: [{ path: '/to', code: 'phone', message: `to ${phoneFault(message.to)}` }],
     })
   }
   if (await deps.optOuts.has(to)) throw new ProblemError('sms_opted_out')

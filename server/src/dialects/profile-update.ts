@@ -45,7 +45,7 @@ const EmailSchema = Type.Object(
 )
 
 const EmailProofSchema = Type.Object(
-  { newEmail, otp: Type.String({ minLength: 1, maxLength: 16 }) },
+  { newEmail, otp: Type.String({ minLength: 1, maxLength: 64 }) },
   {
     $id: 'ProfileUpdateEmailProof',
     ...closed,

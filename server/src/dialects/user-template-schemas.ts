@@ -21,7 +21,7 @@ export const TemplateRegistrationSchema = Type.Object(
     email: Type.String({ maxLength: 320 }),
     first_name: text(150),
     last_name: text(150),
-    phone_number: text(32),
+    phone_number: text(64),
     role: Type.Optional(role),
     is_active: Type.Optional(Type.Boolean()),
     password: Type.String({ minLength: 1, maxLength: 1024 }),

@@ -6,7 +6,7 @@ import { bearerToken, principalOf } from '../http/guard.ts'
 import { ProblemError, problemHeaders } from '../http/problems.ts'
 import { NoBody, ref } from '../http/schemas.ts'
 import type { App } from '../http/types.ts'
-import { trimSpace } from '../lib/text.ts'
+import { meansPhone } from '../lib/phone.ts'
 import { adminRole } from '../modules/access/index.ts'
 import { originOf } from '../modules/audit/index.ts'
 import {
@@ -149,11 +149,7 @@ function tokenRoute(forms: App, deps: UserTemplateDeps): void {
 }
 
 const nameFrom = (text: string) =>
-  text.includes('@')
-    ? { email: text }
-    : trimSpace(text).startsWith('+')
-      ? { phone_number: text }
-      : { username: text }
+  text.includes('@') ? { email: text } : meansPhone(text) ? { phone_number: text } : { username: text }
 
 /**
  * Tells whoever deleted their account that there is no such user, as this dialect does, where a token alone would

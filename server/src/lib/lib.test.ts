@@ -9,7 +9,6 @@ import {
   emailKey,
   fold,
   localeTag,
-  phoneKey,
   readEmail,
   readName,
   readUsername,
@@ -367,14 +366,6 @@ describe('text', () => {
       }),
     )
   })
-
-  test.each([
-    ['+43 (1) 234-56.78', '+4312345678'],
-    ['004312345678', null],
-    ['+12345', null],
-    ['+٤٣١٢٣٤٥٦٧٨', null],
-    ['+43123456789012345', null],
-  ])('the phone number of %s is %s', (text, key) => expect(phoneKey(text)).toBe(key))
 
   test.each([
     ['https://example.com', 'https://example.com/'],

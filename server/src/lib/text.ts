@@ -140,12 +140,6 @@ export function usernameFromEmail(email: string): string {
   return plain.length >= 3 ? plain : `user${plain}`
 }
 
-/** An E.164 number (ITU-T E.164: `+`, then 7 to 15 digits, the first not 0) without the usual separators. */
-export function phoneKey(phone: string): string | null {
-  const bare = phone.replace(/[ ().-]/g, '')
-  return /^\+[1-9]\d{6,14}$/.test(bare) ? bare : null
-}
-
 /** An http or https address without credentials, at most 2,048 characters, in its normal form; else null. */
 export function webUrl(text: string): string | null {
   const typed = trimSpace(text)

@@ -1,6 +1,6 @@
 import { ProblemError } from '../http/problems.ts'
 import { html } from '../lib/html.ts'
-import { phoneKey } from '../lib/text.ts'
+import { meansPhone } from '../lib/phone.ts'
 import { originOf } from '../modules/audit/index.ts'
 import { login, type SignInResult, signInWithPasskey, toAssertion } from '../modules/auth/index.ts'
 import type { Flow } from './cookies.ts'
@@ -165,7 +165,7 @@ ${alert(faults)}${formTo('/sign-in/password', [
 /** What a name is: an address, a phone number, or a username. */
 function nameOf(name: string): { email: string } | { phone_number: string } | { username: string } {
   if (name.includes('@')) return { email: name }
-  return phoneKey(name) === null ? { username: name } : { phone_number: name }
+  return meansPhone(name) ? { phone_number: name } : { username: name }
 }
 
 /** `/sign-in/with-passkey`: what the browser's authenticator answered. */

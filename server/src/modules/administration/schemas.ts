@@ -13,7 +13,7 @@ export const UserCreationSchema = Type.Object(
     full_name: optionalText(300, 'At most 150 characters'),
     first_name: optionalText(150, 'At most 75 characters'),
     last_name: optionalText(150, 'At most 75 characters'),
-    phone_number: optionalText(32, 'E.164'),
+    phone_number: optionalText(64, 'E.164'),
     role: Type.Optional(Type.String({ maxLength: 50 })),
     roles: Type.Optional(Type.Array(Type.String({ maxLength: 50 }), { maxItems: 50 })),
     is_active: Type.Optional(Type.Boolean({ default: true })),
@@ -39,7 +39,7 @@ export const UserChangesSchema = Type.Object(
     ...ProfileChangesSchema.properties,
     email: Type.Optional(Type.String({ maxLength: 320 })),
     username: Type.Optional(Type.String({ maxLength: 64 })),
-    phone_number: Type.Optional(nullable(Type.String({ maxLength: 32 }))),
+    phone_number: Type.Optional(nullable(Type.String({ maxLength: 64 }))),
     email_verified: Type.Optional(
       Type.Literal(true, {
         description: 'The address is known to be theirs. A new one is unproved without it',

@@ -4,7 +4,6 @@ import type { Principal } from '../../http/principal.ts'
 import { ProblemError } from '../../http/problems.ts'
 import { requireStepUp } from '../../http/step-up.ts'
 import type { Clock } from '../../lib/clock.ts'
-import { phoneKey } from '../../lib/text.ts'
 import type { Origin } from '../audit/index.ts'
 import type { Sessions } from '../sessions/index.ts'
 import {
@@ -69,7 +68,8 @@ export async function initiatePhoneChange(
 /**
  * Second step: sets the number that the code was sent to, and ends the other sessions. Another number than before
  * is told by mail.
- * @throws ProblemError invalid_code, invalid_token (the session ended meanwhile), otp_cooldown, phone_taken
+ * @throws ProblemError validation_failed, invalid_code, invalid_token (the session ended meanwhile), otp_cooldown,
+ *   phone_taken
  */
 export async function completePhoneChange(
   deps: ChangePhoneDeps,
@@ -79,13 +79,12 @@ export async function completePhoneChange(
 ): Promise<{ phone_number: string; phone_verified_at: Date }> {
   const at = deps.clock.now()
   const { userId, sessionId } = principal
-  const target = phoneKey(input.phone_number)
-  const holder = target && (await findOwner(deps.store.db, { column: 'phone_number', value: target }))
+  const { phone_number: target } = readFields({ phone_number: input.phone_number })
+  const holder = await findOwner(deps.store.db, { column: 'phone_number', value: target })
   const isSet = await deps.store.transact(async trx => {
     // Whoever loses the number may be proving ours.
     if (holder && !holder.phone_verified_at) await lockUsers(trx, [holder.id, userId])
     const { user } = await lockActingUser(deps, trx, at, principal)
-    if (target === null) return false
     const guess = { purpose: 'PHONE_VERIFICATION', userId, target, code: input.code } as const
     const outcome = await deps.verification.consumeCode(trx, at, guess)
     if (!outcome.valid) return false
@@ -96,6 +95,6 @@ export async function completePhoneChange(
     if (user.phone_number !== target) await tellOfNewPhone(deps.outbound, trx, at, user, target)
     return true
   })
-  if (!isSet || target === null) throw new ProblemError('invalid_code')
+  if (!isSet) throw new ProblemError('invalid_code')
   return { phone_number: target, phone_verified_at: at }
 }

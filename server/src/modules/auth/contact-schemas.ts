@@ -4,7 +4,7 @@ import { newPassword } from './schemas.ts'
 const email = Type.String({ maxLength: 320, examples: ['user@example.com'] })
 const token = Type.String({ minLength: 1, maxLength: 128, description: 'From the link of the mail' })
 /** Any text: one that can't be a code is a wrong code. */
-const code = Type.String({ minLength: 1, maxLength: 16, examples: ['123456'] })
+const code = Type.String({ minLength: 1, maxLength: 64, examples: ['123456'] })
 const closed = { additionalProperties: false }
 
 export const AcceptedSchema = Type.Object(
@@ -93,7 +93,7 @@ export const EmailRestoredSchema = Type.Object(
   },
 )
 
-const phone = Type.String({ maxLength: 32, description: 'E.164', examples: ['+431234567'] })
+const phone = Type.String({ maxLength: 64, description: 'E.164', examples: ['+431234567'] })
 
 export const PhoneChangeSchema = Type.Object(
   { phone_number: phone },

@@ -3,7 +3,6 @@ import type { Tx } from '../../db/store.ts'
 import type { MfaChange } from '../../delivery/index.ts'
 import type { Principal } from '../../http/principal.ts'
 import { ProblemError } from '../../http/problems.ts'
-import { phoneKey } from '../../lib/text.ts'
 import { appendAudit, type Origin } from '../audit/index.ts'
 import { appendEvent } from '../events/index.ts'
 import {
@@ -15,7 +14,7 @@ import {
   type TotpSetup,
 } from '../factors/index.ts'
 import { describeDevice } from '../sessions/index.ts'
-import { type LockedUser, setMfaEnabled } from '../users/index.ts'
+import { type LockedUser, readFields, setMfaEnabled } from '../users/index.ts'
 import { lockActingUser } from './acting-user.ts'
 import { endAccess } from './end-access.ts'
 import { tellOfMfaChange } from './notices.ts'
@@ -28,13 +27,12 @@ export const beginTotp = (deps: SecondFactorDeps, principal: Principal): Promise
   withUser(deps, principal, (trx, at, user) => deps.factors.beginTotp(trx, at, user))
 
 /** @returns where the code went. @throws ProblemError validation_failed, mfa_already_enrolled, otp_…, sms_unavailable */
-export function beginSms(deps: SecondFactorDeps, principal: Principal, number: string): Promise<string> {
-  const phone = phoneKey(number)
-  if (phone === null) {
-    throw new ProblemError('validation_failed', {
-      errors: [{ path: '/phone_number', code: 'phone_number', message: 'takes an E.164 number' }],
-    })
-  }
+export async function beginSms(
+  deps: SecondFactorDeps,
+  principal: Principal,
+  number: string,
+): Promise<string> {
+  const { phone_number: phone } = readFields({ phone_number: number })
   return withUser(deps, principal, async (trx, at, user) => {
     await deps.factors.beginSms(trx, at, user, phone)
     return phone

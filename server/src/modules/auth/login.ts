@@ -1,6 +1,7 @@
 import { ProblemError } from '../../http/problems.ts'
 import type { Clock } from '../../lib/clock.ts'
-import { emailKey, phoneKey, usernameKey } from '../../lib/text.ts'
+import { phoneKey } from '../../lib/phone.ts'
+import { emailKey, usernameKey } from '../../lib/text.ts'
 import { appendAudit, type Origin } from '../audit/index.ts'
 import type { Attempt, Lockout } from '../lockout/index.ts'
 import { type Credential, lockUser, type SignInName } from '../users/index.ts'

@@ -233,7 +233,7 @@ export const FactorCodeSchema = Type.Object(
 )
 
 export const SmsSetupSchema = Type.Object(
-  { phone_number: Type.String({ maxLength: 32, description: 'E.164' }) },
+  { phone_number: Type.String({ maxLength: 64, description: 'E.164' }) },
   { $id: 'SmsSetup', ...closed, examples: [{ phone_number: '+431234567' }] },
 )
 

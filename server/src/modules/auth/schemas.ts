@@ -21,7 +21,7 @@ export const RegistrationSchema = Type.Object(
     full_name: name(150),
     first_name: name(75),
     last_name: name(75),
-    phone_number: Type.Optional(Type.String({ maxLength: 32, description: 'E.164' })),
+    phone_number: Type.Optional(Type.String({ maxLength: 64, description: 'E.164' })),
     role: Type.Optional(
       Type.String({ maxLength: 50, description: 'Other than `user`: needs `users:create`' }),
     ),

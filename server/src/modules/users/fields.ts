@@ -1,10 +1,10 @@
 import type { FieldError } from '../../http/problem-schema.ts'
 import { ProblemError } from '../../http/problems.ts'
+import { phoneFault, phoneKey } from '../../lib/phone.ts'
 import {
   codePoints,
   emailKey,
   localeTag,
-  phoneKey,
   readEmail,
   readName,
   readText,
@@ -63,7 +63,7 @@ const rules = {
   phone_number: {
     read: phoneKey,
     code: 'phone_number',
-    takes: 'takes an international number in E.164 form, e.g. +431234567',
+    takes: phoneFault,
   },
   full_name: name(longestName),
   first_name: name(75),

@@ -5,7 +5,8 @@ import { ProblemError } from '../../../http/problems.ts'
 import { readTime } from '../../../http/read-time.ts'
 import { seconds } from '../../../lib/clock.ts'
 import { isUuid, uuidv7Floor } from '../../../lib/ids.ts'
-import { emailKey, fold, phoneKey } from '../../../lib/text.ts'
+import { meansPhone, phoneKey, phonePrefix } from '../../../lib/phone.ts'
+import { emailKey, fold } from '../../../lib/text.ts'
 import { defaultRole } from '../../access/index.ts'
 import { toUser } from '../record.ts'
 import { estimateUsers, isNarrow, type Part, selectUsers } from './repo.ts'
@@ -106,8 +107,8 @@ export function partsOf(query: UserListQuery, now: Date): Part[] {
 
 function searchParts(q: string, filter: Part['filter']): Part[] {
   if (isUuid(q)) return [{ key: 'id', descending: false, filter: { ...filter, id: q } }]
-  if (q.startsWith('+')) {
-    const text = phoneKey(q) ?? q.replace(/[^+\d]/g, '')
+  if (meansPhone(q)) {
+    const text = phoneKey(q) ?? phonePrefix(q)
     const prefixes = [{ key: 'phone_number', text }] as const
     return [{ key: 'phone_number', descending: false, filter: { ...filter, prefixes } }]
   }
