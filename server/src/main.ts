@@ -1,11 +1,12 @@
 import type { AddressInfo } from 'node:net'
 import os from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
+import type pg from 'pg'
 import type { Logger } from 'pino'
 import { buildApp } from './app.ts'
 import { backgroundJobs } from './background.ts'
 import { type Config, configWarnings } from './config.ts'
-import { waitForDatabase } from './db/connect.ts'
+import { checkDatabase, createPatience, type Patience } from './db/connect.ts'
 import { migrate } from './db/migrate.ts'
 import { createNews } from './db/news.ts'
 import { createPool, createStore } from './db/store.ts'
@@ -15,11 +16,13 @@ import { createLogger } from './http/logger.ts'
 import { createMetrics } from './http/metrics.ts'
 import { prepareQueue, startJobs } from './jobs/worker.ts'
 import { systemClock } from './lib/clock.ts'
+import { createLoop, type Loop } from './lib/loop.ts'
 import { releaseGarbage } from './lib/memory.ts'
 import { setupCode } from './modules/auth/index.ts'
 import type { Phase, Probe } from './modules/system/index.ts'
 import { groupMetrics, isFirstMember, isGroupMember, leaveGroup, startGroup } from './process-group.ts'
 import { createServices, type Resources, type Services } from './services.ts'
+import { createDependencies, createWatch, type Dependency, type Watch } from './watch/index.ts'
 
 export type Service = {
   /** Where it listens, e.g. `http://127.0.0.1:8000`. */
@@ -32,11 +35,16 @@ export type Service = {
 /**
  * Opens everything a process of the service needs, in order, and listens. What was opened is closed again in
  * the opposite order: by `stop()`, or at once where a later step fails or `signal` ends the start.
+ * @param giveUp called where background work can't be begun anew: the process must end, and be started again
  */
-export async function startService(config: Config, log: Logger, signal?: AbortSignal): Promise<Service> {
+export async function startService(
+  config: Config,
+  log: Logger,
+  { signal, giveUp = () => undefined }: { signal?: AbortSignal; giveUp?: () => void } = {},
+): Promise<Service> {
   const opened = new AsyncDisposableStack()
   try {
-    return await open(config, log, opened, signal)
+    return await open(config, log, opened, giveUp, signal)
   } catch (error) {
     await opened.disposeAsync()
     leaveGroup()
@@ -48,32 +56,49 @@ async function open(
   config: Config,
   log: Logger,
   opened: AsyncDisposableStack,
+  giveUp: () => void,
   signal?: AbortSignal,
 ): Promise<Service> {
   const clock = systemClock
   let phase: Phase = 'starting'
+  const metrics = createMetrics()
+  if (isGroupMember()) metrics.text = groupMetrics(metrics.registry)
+  const dependencies = createDependencies({ log, registry: metrics.registry })
+  const database = dependencies.of('database', 'The database')
   const url = config.databaseUrl ?? (await startEmbedded(config, log, opened))
   const pool = createPool({
     url,
     size: config.dbPoolSize,
     overflow: config.dbMaxOverflow,
-    onError: error => log.warn({ err: error }, 'a database connection broke'),
+    onError(error) {
+      log.debug({ err: error }, 'a database connection broke')
+      databaseCheck.wake()
+    },
   })
   opened.defer(() => pool.end())
-  await waitForDatabase(pool, message => log.info(message), signal && { signal })
-  const { applied } = await migrate(pool)
+  const databaseCheck = createDatabaseCheck(pool, database)
+  // Any of the first connections may be the one that the database is late for.
+  const patiently = createPatience(message => log.warn(message), signal && { signal })
+  await patiently(() => checkDatabase(pool))
+  const { applied } = await patiently(() => migrate(pool))
   signal?.throwIfAborted()
   if (applied.length > 0) log.info({ migrations: applied }, 'database migrated')
+  databaseCheck.start()
+  opened.defer(() => databaseCheck.stop())
 
-  const news = createNews({ url, log: message => log.warn(message) })
+  const news = createNews({
+    url,
+    changed: heard =>
+      heard
+        ? log.info('news between processes is heard again')
+        : log.warn('the connection for news between processes is lost; the database is asked instead'),
+  })
   opened.defer(() => news.stop())
   const store = createStore(pool, news)
   const hasher = createPasswordHasher({
     workers: Math.max(1, Math.floor(os.availableParallelism() / config.workers)),
   })
   opened.defer(() => hasher.stop())
-  const metrics = createMetrics()
-  if (isGroupMember()) metrics.text = groupMetrics(metrics.registry)
   metrics.watchPool(() => ({ total: pool.totalCount, idle: pool.idleCount, waiting: pool.waitingCount }))
   metrics.watchHashing(() => {
     const { waiting, running } = hasher.load()
@@ -84,25 +109,32 @@ async function open(
       ? undefined
       : (await import('./redis/client.ts')).connectRedis({
           url: config.redisUrl,
-          log: line => log.warn(line),
+          dependency: dependencies.of('redis', 'Redis'),
         })
   opened.defer(async () => redis?.stop())
-  const vault = await openVault({ store, news, clock, ...config })
-  const resources = { config, clock, log, store, news, hasher, metrics, vault, ...(redis && { redis }) }
+  const vault = await patiently(() => openVault({ store, news, clock, ...config }))
+  const parts = { config, clock, log, store, news, hasher, metrics, vault, dependencies }
+  const resources = { ...parts, ...(redis && { redis }) }
   const services = createServices(resources)
-  await news.start()
-  await services.keys.start()
-  await services.settings.start()
+  await patiently(() => news.start())
+  await patiently(() => services.keys.start())
+  await patiently(() => services.settings.start())
+  await patiently(() => prepareQueue(pool))
 
-  const background = config.role === 'web' ? {} : await startBackground(resources, services, url, opened)
-  if (config.role === 'web') await prepareQueue(pool)
+  const watch = createWatch({ log, registry: metrics.registry, isDatabaseUp: database.isUp, giveUp })
+  watch.add(databaseCheck.watched, news.watched)
+  const helpers =
+    config.role === 'web' ? {} : await startBackground(resources, services, url, opened, { watch, patiently })
   services.activity.start()
   opened.defer(() => services.activity.stop())
+  watch.add(services.activity.watched)
+  watch.start()
+  opened.defer(() => watch.stop())
 
   const app = await buildApp({
     ...resources,
     services,
-    helpers: { ...background, ...(redis && { redis: () => redis.ping() }) },
+    helpers: { ...watch.probes(), ...helpers, ...(redis && { redis: () => redis.ping() }) },
     phase: () => phase,
   })
   opened.defer(() => app.close())
@@ -130,13 +162,16 @@ async function startBackground(
   services: Services,
   url: string,
   opened: AsyncDisposableStack,
+  { watch, patiently }: { watch: Watch; patiently: Patience },
 ): Promise<Record<string, Probe>> {
-  const jobs = await startJobs({ url, log, jobs: backgroundJobs(services) })
+  const jobs = await patiently(() => startJobs({ url, log, jobs: backgroundJobs(services) }))
   opened.defer(() => jobs.stop())
+  watch.add(...jobs.watched, services.sealer.watched)
   services.sealer.start()
   opened.defer(() => services.sealer.stop())
   const relay = services.events.startRelay(url)
   opened.defer(() => relay.stop())
+  watch.add(...relay.watched)
   if (config.rabbitmqUrl === undefined) return {}
   return {
     async rabbitmq() {
@@ -156,6 +191,23 @@ async function startEmbedded(config: Config, log: Logger, opened: AsyncDisposabl
   })
   opened.defer(() => embedded.stop())
   return embedded.url
+}
+
+/** Milliseconds between two looks at the database. */
+const databaseCheckEvery = 2000
+
+/** Asks the database again and again, so that its going and coming is seen also where nobody asks for anything. */
+function createDatabaseCheck(pool: pg.Pool, database: Dependency): Loop {
+  return createLoop({
+    name: 'database_check',
+    idle: databaseCheckEvery,
+    async turn() {
+      await pool.query('select 1')
+      database.up()
+      return false
+    },
+    failed: database.down,
+  })
 }
 
 /** Those of one process that listen for news and jobs, and the jobs' own. */
@@ -195,7 +247,8 @@ async function startUntilStopped(
   log: Logger,
   stopping: AbortController,
 ): Promise<Service | undefined> {
-  const starting = startService(config, log, stopping.signal)
+  const giveUp = () => void endAnew(stop, log)
+  const starting = startService(config, log, { signal: stopping.signal, giveUp })
   const ended = starting.catch(error => {
     if (!stopping.signal.aborted) throw error
     return undefined
@@ -225,13 +278,14 @@ async function serveGroup(config: Config, log: Logger): Promise<void> {
 
 async function greeting(config: Config, { address, services }: Service): Promise<string> {
   const code = await setupCode(services)
+  const setup = config.environment === 'production' ? operatorLines : setupLines(config, code ?? '')
   return [
     '',
     `  Roster is ready at ${config.publicUrl}${config.publicUrl === address ? '' : ` (listening on ${address})`}`,
     '',
     `    API documentation  ${config.publicUrl}/docs`,
     `    Health             ${config.publicUrl}/health`,
-    ...(code === undefined ? [] : setupLines(config, code)),
+    ...(code === undefined ? [] : setup),
     '',
   ].join('\n')
 }
@@ -245,8 +299,21 @@ const setupLines = ({ publicUrl }: Config, code: string): string[] => [
   `    ${publicUrl}/setup?code=${code}`,
 ]
 
+/** In production what is printed is kept, and read by more people than may become administrators. */
+const operatorLines = [
+  '',
+  '  There is no administrator yet. Create the first one with `npm run roster -- admin create`.',
+]
+
 /** Milliseconds within which a stop ends, one way or the other. */
 const stopLimit = 28_000
+
+/** Ends a process whose background work is dead, with what it has under way; whoever runs it starts another. */
+async function endAnew(stop: () => Promise<void>, log: Logger): Promise<void> {
+  setTimeout(() => process.exit(1), stopLimit).unref()
+  await stop().catch(error => log.error({ err: error }, 'stopping failed'))
+  process.exit(1)
+}
 
 function stopOnSignals(service: Pick<Service, 'stop'>, log: Logger): void {
   let stoppingSince: number | undefined

@@ -1,4 +1,3 @@
-import path from 'node:path'
 import type { Logger } from 'pino'
 import type { Config } from './config.ts'
 import type { Exporter } from './db/exporter.ts'
@@ -23,7 +22,6 @@ import {
   createActivityExporter,
   createSealer,
   eraseFromAudit,
-  headFileName,
 } from './modules/audit/index.ts'
 import {
   type AdministratorDeps,
@@ -70,6 +68,7 @@ import { createCodeCounter, createVerification, type Verification } from './modu
 import type { RedisClient } from './redis/client.ts'
 import { createSharedUsers } from './redis/shared-users.ts'
 import { version } from './version.ts'
+import { type Dependencies, loopLog } from './watch/index.ts'
 
 /** What main.ts opens once per process. */
 export type Resources = {
@@ -81,6 +80,7 @@ export type Resources = {
   hasher: PasswordHasher
   metrics: Metrics
   vault: Vault
+  dependencies: Dependencies
   redis?: RedisClient
 }
 
@@ -116,7 +116,7 @@ export type Services = AdministratorDeps &
   }
 
 export function createServices(resources: Resources): Services {
-  const { config, clock, log, store, news, hasher, metrics, vault, redis } = resources
+  const { config, clock, log, store, news, hasher, metrics, vault, dependencies, redis } = resources
   // Every key is derived from the root, which stays when ENCRYPTION_KEY changes.
   const { root } = vault
   const tokens = {
@@ -137,7 +137,7 @@ export function createServices(resources: Resources): Services {
   const activity = createActivityLog({
     store,
     written: users.forget,
-    log: (message, error) => log.warn({ err: error }, message),
+    ...loopLog(log, 'writing down who is active'),
   })
   const authenticator = createAuthenticator({
     store,
@@ -183,7 +183,6 @@ export function createServices(resources: Resources): Services {
   })
   const passkeys = createPasskeys({ store, clock, ...config, rpName: config.brandName })
   const auditKey = deriveKey(root, 'audit seals')
-  const headFile = path.join(config.dataDir, headFileName)
   return {
     store,
     clock,
@@ -204,7 +203,7 @@ export function createServices(resources: Resources): Services {
     ],
     unlockers: [(trx, _at, user) => lockout.unlock(trx, user.id)],
     eraseAfterDays: config.eraseAfterDays,
-    sealer: createSealer({ store, clock, auditKey, headFile, log }),
+    sealer: createSealer({ store, clock, auditKey, dataDir: config.dataDir, log }),
     keys,
     users,
     nobodysHashes: createNobodysHashes({ store, news, key: deriveKey(root, "nobody's hashes") }),
@@ -218,7 +217,16 @@ export function createServices(resources: Resources): Services {
     countEmailChange: createEmailChangeCounter(metrics.registry),
     countUsernameChange: createUsernameCounter(metrics.registry),
     delivery,
-    events: createEvents({ config, vault, store, clock, log, registry: metrics.registry, version }),
+    events: createEvents({
+      config,
+      vault,
+      store,
+      clock,
+      log,
+      registry: metrics.registry,
+      dependencies,
+      version,
+    }),
     outbound: delivery.outbound,
     vault,
     factors,

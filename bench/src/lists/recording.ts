@@ -3,6 +3,7 @@ import { createPool, createStore, type Store } from '@roster/server/src/db/store
 import { uuidv7 } from '@roster/server/src/lib/ids.ts'
 import { appendAudit, createSealer } from '@roster/server/src/modules/audit/index.ts'
 import { appendEvent } from '@roster/server/src/modules/events/index.ts'
+import { createLogger } from '../../../server/src/http/logger.ts'
 import { inTurns } from '../statistics.ts'
 
 const goal = 0.85
@@ -19,7 +20,7 @@ export async function measureRecording(
   print: (line: string) => void,
 ): Promise<boolean> {
   const pool = createPool({ url, size: clients, overflow: 2, onError: () => undefined })
-  const news = createNews({ url, log: () => undefined })
+  const news = createNews({ url, changed: () => undefined })
   await news.start()
   const store = createStore(pool, news)
   const { rows } = await pool.query('select id from users order by id limit 5000')
@@ -28,8 +29,8 @@ export async function measureRecording(
     store,
     clock: { now: () => new Date() },
     auditKey: Buffer.alloc(32, 1),
-    headFile: undefined,
-    log: { info: () => undefined, error: fields => print(JSON.stringify(fields)) },
+    dataDir: undefined,
+    log: createLogger({ logLevel: 'error' }),
   })
   // What the filling of the database left is not measured.
   while ((await sealer.seal()) > 0);

@@ -172,7 +172,7 @@ test.skipIf(!hasRabbitMq)('what is no event is taken out of the queue, and stops
   })
   const broker = connectBroker({
     url: rabbit?.url ?? '',
-    onError: () => undefined,
+    dependency: { up: () => undefined, down: () => undefined },
     onUnroutable: () => undefined,
   })
   onTestFinished(async () => {

@@ -1,24 +1,20 @@
-import path from 'node:path'
 import {
   type AuditVerification,
   appendAudit,
   type Head,
-  headFileName,
   parseHead,
-  readHead,
   verifyAudit,
 } from '../modules/audit/index.ts'
 import { exit, type Input, type Run, UsageError } from './command.ts'
-import { loadConfigFor } from './load-config.ts'
 import { withServices } from './services.ts'
 
 /** `roster audit verify [--head SEQUENCE:MAC]` */
 export const verifyAuditLog: Run = async (input, io) => {
   const given = headOption(input)
-  const kept = readHead(path.join(loadConfigFor(io).dataDir, headFileName))
-  const heads = [given, kept].filter(head => head !== undefined)
   let nextReport = reportEvery
-  const result = await withServices(io, async services => {
+  const { result, kept } = await withServices(io, async services => {
+    const kept = services.sealer.knownHead()
+    const heads = [given, kept].filter(head => head !== undefined)
     const verified = await verifyAudit(services, {
       heads,
       progress(rows) {
@@ -40,7 +36,7 @@ export const verifyAuditLog: Run = async (input, io) => {
         },
       ),
     )
-    return verified
+    return { result: verified, kept }
   })
   for (const line of report(result, kept)) io.out(line)
   return result.ok ? exit.ok : exit.failed

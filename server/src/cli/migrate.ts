@@ -1,4 +1,4 @@
-import { waitForDatabase } from '../db/connect.ts'
+import { checkDatabase, createPatience } from '../db/connect.ts'
 import { migrate } from '../db/migrate.ts'
 import { exit, type Run } from './command.ts'
 import { withDatabase } from './database.ts'
@@ -11,7 +11,7 @@ export const migrateDatabase: Run = async (input, io) => {
     loadConfigFor(io),
     io,
     async ({ pool }) => {
-      await waitForDatabase(pool, io.err, { patience: 0 })
+      await createPatience(io.err, { patience: 0 })(() => checkDatabase(pool))
       return migrate(pool, { dryRun })
     },
     { mayCreate: !dryRun },

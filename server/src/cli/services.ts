@@ -1,5 +1,5 @@
 import { pino } from 'pino'
-import { waitForDatabase } from '../db/connect.ts'
+import { checkDatabase, createPatience } from '../db/connect.ts'
 import { migrate } from '../db/migrate.ts'
 import { createNews } from '../db/news.ts'
 import { createStore } from '../db/store.ts'
@@ -9,6 +9,7 @@ import { createLogger } from '../http/logger.ts'
 import { createMetrics } from '../http/metrics.ts'
 import { systemClock } from '../lib/clock.ts'
 import { createServices, type Services } from '../services.ts'
+import { createDependencies } from '../watch/index.ts'
 import type { Io } from './command.ts'
 import { type Connection, withDatabase } from './database.ts'
 import { loadConfigFor } from './load-config.ts'
@@ -24,9 +25,9 @@ export async function withServices<T>(
 ): Promise<T> {
   const config = loadConfigFor(io)
   const run = async ({ url, pool }: Connection): Promise<T> => {
-    await waitForDatabase(pool, io.err, { patience: 0 })
+    await createPatience(io.err, { patience: 0 })(() => checkDatabase(pool))
     await migrate(pool)
-    const news = createNews({ url, log: io.err })
+    const news = createNews({ url, changed: () => undefined })
     const store = createStore(pool, news)
     const log = createLogger({ logLevel: 'warn' }, pino.destination({ dest: 2, sync: true }))
     const hasher = createPasswordHasher({ workers: 1 })
@@ -34,7 +35,9 @@ export async function withServices<T>(
       const clock = systemClock
       const vault = await openVault({ store, news, clock, ...config })
       const metrics = createMetrics()
-      return await use(createServices({ config, clock, log, store, news, hasher, metrics, vault }))
+      const dependencies = createDependencies({ log, registry: metrics.registry })
+      const parts = { config, clock, log, store, news, hasher, metrics, vault, dependencies }
+      return await use(createServices(parts))
     } finally {
       await hasher.stop()
     }

@@ -1,5 +1,6 @@
 import { sql } from 'kysely'
 import pg from 'pg'
+import type { Watched } from '../lib/watched.ts'
 import { sendWithCommit, type Tx } from './transaction.ts'
 
 /**
@@ -37,12 +38,15 @@ export type News = {
   isCurrent(now: number): boolean
   start(): Promise<void>
   stop(): Promise<void>
+  watched: Watched
 }
 
 const channel = 'roster_news'
 const beat = 250
 /** Milliseconds: with one beat under way this stays below the promised second. */
 const freshness = 800
+/** Milliseconds that one beat may take: connecting has 2000, and a query {@link freshness}. */
+const beatLimit = 20_000
 
 /**
  * News between processes over LISTEN/NOTIFY on one connection of its own.
@@ -51,19 +55,33 @@ const freshness = 800
  * goes over the same connection four times a second, and PostgreSQL delivers what was notified before it
  * answers. From then on `isCurrent` is false, so every request asks the database, until a new connection
  * listens and the caches have been emptied.
+ * @param changed told once when the connection is lost, and once when news is heard again
  */
-export function createNews(options: { url: string; log: (message: string) => void }): News {
+export function createNews(options: { url: string; changed: (heard: boolean) => void }): News {
   const listeners: NewsListener[] = []
   let client: pg.Client | undefined
   let heardUntil = Number.NEGATIVE_INFINITY
   let timer: NodeJS.Timeout | undefined
-  let stopped = false
+  let stopped = true
+  /** Which of the runs of tick() counts: one that hangs is left behind. */
+  let generation = 0
+  let beatAt = 0
+  let lostAt: number | undefined
 
   const apply = (announcement: Announcement) => {
     for (const listener of listeners) listener.heard(announcement)
   }
 
-  async function connect(): Promise<void> {
+  /** Whoever can write to the database can notify anything: what makes no sense may stand for anything. */
+  function hear(payload: string): void {
+    try {
+      apply(JSON.parse(payload) as Announcement) // written by notify() below
+    } catch {
+      for (const listener of listeners) listener.missed()
+    }
+  }
+
+  async function connect(mine: number): Promise<void> {
     const next = new pg.Client({
       connectionString: options.url,
       application_name: 'roster news',
@@ -74,7 +92,7 @@ export function createNews(options: { url: string; log: (message: string) => voi
     next.on('error', () => lose(next))
     next.on('end', () => lose(next))
     next.on('notification', message => {
-      if (message.payload) apply(JSON.parse(message.payload) as Announcement) // written by notify() below
+      if (message.payload) hear(message.payload)
     })
     const asked = performance.now()
     try {
@@ -84,33 +102,46 @@ export function createNews(options: { url: string; log: (message: string) => voi
       next.end().catch(() => undefined)
       throw error
     }
-    if (stopped) return void next.end().catch(() => undefined)
+    if (stopped || mine !== generation) return void next.end().catch(() => undefined)
     client = next
     for (const listener of listeners) listener.missed()
     heardUntil = asked
+    if (lostAt !== undefined) options.changed(true)
+    lostAt = undefined
   }
 
   function lose(lost: pg.Client) {
     if (client !== lost) return
     client = undefined
     heardUntil = Number.NEGATIVE_INFINITY
-    if (!stopped) options.log('lost the connection for news between processes; asking the database instead')
+    if (!stopped) {
+      lostAt ??= performance.now()
+      options.changed(false)
+    }
     lost.end().catch(() => undefined)
   }
 
-  async function tick(): Promise<void> {
+  async function tick(mine: number): Promise<void> {
+    const asking = client
     try {
-      if (client) {
+      if (asking) {
         const asked = performance.now()
-        await client.query('select 1')
-        heardUntil = asked
+        await asking.query('select 1')
+        if (asking === client) heardUntil = asked
       } else {
-        await connect()
+        await connect(mine)
       }
     } catch {
-      if (client) lose(client)
+      if (asking) lose(asking)
     }
-    if (!stopped) timer = setTimeout(tick, beat)
+    if (stopped || mine !== generation) return
+    beatAt = performance.now()
+    timer = setTimeout(tick, beat, mine)
+  }
+
+  function beatOn(): void {
+    clearTimeout(timer)
+    timer = setTimeout(tick, beat, ++generation)
   }
 
   return {
@@ -122,8 +153,9 @@ export function createNews(options: { url: string; log: (message: string) => voi
     isCurrent: now => now - heardUntil < freshness,
     async start() {
       stopped = false
-      await connect()
-      timer = setTimeout(tick, beat)
+      await connect(generation)
+      beatAt = performance.now()
+      beatOn()
     },
     async stop() {
       stopped = true
@@ -132,6 +164,15 @@ export function createNews(options: { url: string; log: (message: string) => voi
       client = undefined
       heardUntil = Number.NEGATIVE_INFINITY
       await last?.end()
+    },
+    watched: {
+      name: 'news',
+      dueBy: () => (stopped ? Number.POSITIVE_INFINITY : beatAt + beatLimit),
+      failingSince: () => lostAt,
+      restart() {
+        if (client) lose(client)
+        beatOn()
+      },
     },
   }
 }

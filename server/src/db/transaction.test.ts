@@ -11,7 +11,7 @@ let store: Store
 beforeEach(async () => {
   database = await createTestDatabase()
   const pool = createPool({ url: database.url, size: 4, overflow: 0, onError: () => undefined })
-  store = createStore(pool, createNews({ url: database.url, log: () => undefined }))
+  store = createStore(pool, createNews({ url: database.url, changed: () => undefined }))
   await pool.query('create table notes (n integer primary key, text text)')
 })
 afterEach(async () => {
@@ -119,7 +119,7 @@ test('a statement that comes often is prepared, and prepared anew after a migrat
   // One connection: which plans there are is a matter of each.
   const pool = createPool({ url: database.url, size: 1, overflow: 0, onError: () => undefined })
   onTestFinished(() => pool.end())
-  const { db } = createStore(pool, createNews({ url: database.url, log: () => undefined }))
+  const { db } = createStore(pool, createNews({ url: database.url, changed: () => undefined }))
   const read = () => sql`select * from notes where n = ${1}`.execute(db)
   await pool.query('insert into notes values (1)')
   for (let n = 0; n < 200; n++) await read()

@@ -1,5 +1,6 @@
 import { Connection, type Publisher } from 'rabbitmq-client'
 import { withTimeout } from '../lib/promises.ts'
+import type { Dependency } from '../watch/index.ts'
 
 /** A message for the exchange. Its id is that of the event: the same in every delivery. */
 export type BrokerMessage = { id: string; routingKey: string; occurredAt: Date; body: string }
@@ -19,11 +20,12 @@ const confirmTimeout = 10_000
 /**
  * RabbitMQ: durable topic exchange `user.events`, persistent messages, publisher confirms, mandatory. A lost
  * connection is made again by itself, with growing pauses of up to two seconds.
+ * @param dependency told whenever the broker answers or does not
  * @param onUnroutable no queue is bound for the routing key: the broker has thrown the message away
  */
 export function connectBroker(options: {
   url: string
-  onError: (error: unknown) => void
+  dependency: Pick<Dependency, 'up' | 'down'>
   onUnroutable: (routingKey: string) => void
 }): Broker {
   const connection = new Connection({
@@ -35,7 +37,9 @@ export function connectBroker(options: {
     retryLow: 200,
     retryHigh: 2000,
   })
-  connection.on('error', options.onError)
+  // A line between the two that breaks while nobody closes it says `undefined`.
+  connection.on('error', error => options.dependency.down(error ?? new Error('the connection broke')))
+  connection.on('connection', () => options.dependency.up())
   const publisher: Publisher = connection.createPublisher({
     confirm: true,
     exchanges: [{ exchange, type: 'topic', durable: true }],

@@ -1,3 +1,5 @@
+import { noteProgress } from './progress.ts'
+
 /** Rows of one statement: some tens of milliseconds, in which nobody waits long for a lock or a connection. */
 const batchSize = 2000
 
@@ -7,6 +9,7 @@ export async function inBatches(work: (limit: number) => Promise<number>): Promi
   for (;;) {
     const count = await work(batchSize)
     total += count
+    noteProgress()
     if (count < batchSize) return total
   }
 }
@@ -20,5 +23,8 @@ export async function pageByPage<Key>(
   work: (after: Key, limit: number) => Promise<Key | undefined>,
 ): Promise<void> {
   let after: Key | undefined = start
-  while (after !== undefined) after = await work(after, batchSize)
+  while (after !== undefined) {
+    after = await work(after, batchSize)
+    noteProgress()
+  }
 }

@@ -8,6 +8,7 @@ afterEach(() => void vi.useRealTimers())
 async function turnsOf(milliseconds: number, turn: () => Promise<boolean>): Promise<number> {
   let turns = 0
   const loop = createLoop({
+    name: 'test',
     idle: 100,
     turn() {
       turns += 1

@@ -1,4 +1,5 @@
 import { Redis } from 'ioredis'
+import type { Dependency } from '../watch/index.ts'
 
 export type RedisClient = {
   /**
@@ -17,7 +18,10 @@ const patience = 150
 const rest = 1000
 
 /** Redis as something that helps while it is there. Nothing that it holds is the truth. */
-export function connectRedis(options: { url: string; log: (message: string) => void }): RedisClient {
+export function connectRedis(options: {
+  url: string
+  dependency: Pick<Dependency, 'up' | 'down'>
+}): RedisClient {
   const redis = new Redis(options.url, {
     connectionName: 'roster',
     connectTimeout: 2000,
@@ -31,14 +35,12 @@ export function connectRedis(options: { url: string; log: (message: string) => v
   })
   const listeners: (() => void)[] = []
   let askAgainAt = 0
-  let isUp = true
-  redis.on('error', () => note(false))
-  redis.on('ready', () => note(true))
+  redis.on('error', fail)
+  redis.on('ready', options.dependency.up)
 
-  function note(up: boolean) {
-    if (up !== isUp) options.log(up ? 'Redis answers again' : 'Redis does not answer; going on without it')
-    isUp = up
-    if (!up) for (const listener of listeners) listener()
+  function fail(error: unknown) {
+    options.dependency.down(error)
+    for (const listener of listeners) listener()
   }
 
   return {
@@ -50,11 +52,11 @@ export function connectRedis(options: { url: string; log: (message: string) => v
       }
       try {
         const answer = await question(redis)
-        if (!isUp) note(true)
+        options.dependency.up()
         return answer
-      } catch {
+      } catch (error) {
         askAgainAt = performance.now() + rest
-        note(false)
+        fail(error)
         return undefined
       }
     },

@@ -83,7 +83,10 @@ describe.skipIf(!hasRedis)('with Redis', () => {
     const held = 400
 
     async function startReader(app = roster) {
-      const client = connectRedis({ url: redis.url, log: () => undefined })
+      const client = connectRedis({
+        url: redis.url,
+        dependency: { up: () => undefined, down: () => undefined },
+      })
       onTestFinished(() => client.stop())
       let reads = 0
       const { store, news, clock } = app.resources

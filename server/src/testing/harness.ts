@@ -17,6 +17,7 @@ import type { App } from '../http/types.ts'
 import type { Clock } from '../lib/clock.ts'
 import { connectRedis } from '../redis/client.ts'
 import { createServices, type Resources, type Services } from '../services.ts'
+import { createDependencies } from '../watch/index.ts'
 import { createTestDatabase } from './database.ts'
 
 /** A clock that stands still until a test moves it. */
@@ -41,7 +42,7 @@ export const testConfig: Config = {
   port: 0,
   publicUrl: 'http://localhost:8000',
   trustedProxies: [],
-  dataDir: '/nonexistent',
+  dataDir: '/dev/null/nowhere',
   databaseUrl: undefined,
   dbPoolSize: 10,
   dbMaxOverflow: 20,
@@ -162,12 +163,16 @@ export async function startTestApp(
   const config: Config = { ...testConfig, databaseUrl: database.url, ...options.config }
   const log = options.log ?? createLogger({ logLevel: 'silent' })
   const pool = createPool({ url: database.url, size: 4, overflow: 16, onError: () => undefined })
-  const news = createNews({ url: options.newsUrl ?? database.url, log: () => undefined })
+  const news = createNews({ url: options.newsUrl ?? database.url, changed: () => undefined })
   const store = createStore(pool, news)
   const hasher = options.hasher ?? sharedHasher()
-  const redis = config.redisUrl ? connectRedis({ url: config.redisUrl, log: () => undefined }) : undefined
+  const metrics = createMetrics()
+  const dependencies = createDependencies({ log, registry: metrics.registry })
+  const redis = config.redisUrl
+    ? connectRedis({ url: config.redisUrl, dependency: dependencies.of('redis', 'Redis') })
+    : undefined
   const vault = await openVault({ store, news, clock, ...config })
-  const parts = { config, clock, log, store, news, hasher, metrics: createMetrics(), vault }
+  const parts = { config, clock, log, store, news, hasher, metrics, vault, dependencies }
   const resources: Resources = { ...parts, ...(redis && { redis }) }
   const services = createServices(resources)
   await news.start()

@@ -7,14 +7,28 @@ import { onTestFinished } from 'vitest'
  */
 export type ProxyMode = 'pass' | 'swallow' | 'refuse'
 
-export type TcpProxy = { url: string; set(mode: ProxyMode): void }
+export type TcpProxy = {
+  url: string
+  set(mode: ProxyMode): void
+  /** From now on the connections with these numbers, the first being 1, get through only `milliseconds` after they came. */
+  hold(from: number, to: number, milliseconds: number): void
+}
 
 /** A proxy in front of the PostgreSQL of a connection URL; closed when the test ends. */
 export async function startProxy(databaseUrl: string): Promise<TcpProxy> {
   let mode: ProxyMode = 'pass'
+  let count = 0
+  let delayOf = (_connection: number) => 0
   const open = new Set<Socket>()
   const server = createServer(client => {
     if (mode === 'refuse') return void client.destroy()
+    const delay = delayOf(++count)
+    if (delay > 0) setTimeout(() => forward(client), delay).unref()
+    else forward(client)
+  })
+
+  function forward(client: Socket): void {
+    if (client.destroyed) return
     const database = connectSocket(addressOf(databaseUrl))
     for (const [from, to] of [
       [client, database],
@@ -30,7 +44,7 @@ export async function startProxy(databaseUrl: string): Promise<TcpProxy> {
         to.destroy()
       })
     }
-  })
+  }
   const { promise, resolve } = Promise.withResolvers<void>()
   server.listen(0, '127.0.0.1', resolve)
   await promise
@@ -48,6 +62,10 @@ export async function startProxy(databaseUrl: string): Promise<TcpProxy> {
   url.searchParams.delete('host')
   return {
     url: url.href,
+    hold(from, to, milliseconds) {
+      count = 0
+      delayOf = connection => (connection >= from && connection <= to ? milliseconds : 0)
+    },
     set(next) {
       mode = next
       if (next === 'refuse') cut()

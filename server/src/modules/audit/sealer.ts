@@ -1,6 +1,14 @@
 import fs from 'node:fs'
+import path from 'node:path'
+import type { Logger } from 'pino'
 import type { Store } from '../../db/store.ts'
 import type { Clock } from '../../lib/clock.ts'
+import { createLoop } from '../../lib/loop.ts'
+import { noteProgress } from '../../lib/progress.ts'
+import { reasonInWords } from '../../lib/reason.ts'
+import { hmacSha256 } from '../../lib/secrets.ts'
+import type { Watched } from '../../lib/watched.ts'
+import { loopLog } from '../../watch/index.ts'
 import * as repo from './repo.ts'
 import {
   encodeEntries,
@@ -21,6 +29,7 @@ export type Sealer = {
   /** Seals once a second until `stop()`, which seals the rest. */
   start(): void
   stop(): Promise<void>
+  watched: Watched
 }
 
 export type SealerDeps = {
@@ -28,9 +37,9 @@ export type SealerDeps = {
   clock: Clock
   /** Without it nobody can make a seal that verifies. */
   auditKey: Buffer
-  /** A file of this machine that remembers the end of the chain, out of the database's reach. */
-  headFile: string | undefined
-  log: { info(fields: object, message: string): void; error(fields: object, message: string): void }
+  /** A folder of this machine in which the end of the chain is remembered, out of the database's reach. */
+  dataDir: string | undefined
+  log: Logger
 }
 
 const interval = 1000
@@ -45,9 +54,9 @@ const headLogInterval = 3_600_000
  * skipped.
  */
 export function createSealer(deps: SealerDeps): Sealer {
-  const { store, clock, auditKey, headFile, log } = deps
+  const { store, clock, auditKey, dataDir, log } = deps
+  const headFile = dataDir === undefined ? undefined : path.join(dataDir, headFileName(auditKey))
   let head = headFile === undefined ? undefined : readHead(headFile)
-  let timer: NodeJS.Timeout | undefined
   let running: Promise<unknown> = Promise.resolve()
   let headLoggedAt = Number.NEGATIVE_INFINITY
   let alarmed = false
@@ -65,6 +74,7 @@ export function createSealer(deps: SealerDeps): Sealer {
     for (;;) {
       const count = await sealBatch()
       sealed += count
+      noteProgress()
       if (count < batchSize) break
     }
     await noteHead()
@@ -93,9 +103,10 @@ export function createSealer(deps: SealerDeps): Sealer {
   /** Moves the remembered end forward, but never past a chain that no longer goes through it. */
   async function noteHead(): Promise<void> {
     const last = await repo.lastSeal(store.db)
-    if (head && !(await repo.findSealMac(store.db, head.sequence))?.equals(head.mac)) {
+    const known = head
+    if (known && !(await repo.findSealMac(store.db, known.sequence))?.equals(known.mac)) {
       if (!alarmed)
-        log.error({ known: formatHead(head) }, 'the audit log has lost seals that were known here')
+        log.error({ known: formatHead(known) }, 'the audit log has lost seals that were known here')
       alarmed = true
       return
     }
@@ -112,35 +123,50 @@ export function createSealer(deps: SealerDeps): Sealer {
     if (headFile === undefined) return
     try {
       writeHead(headFile, known)
+      if (unkept) log.info('the end of the audit log is kept in DATA_DIR again')
+      unkept = false
     } catch (error) {
-      if (!unkept) log.error({ err: error }, 'the end of the audit log cannot be kept in the data folder')
+      const file = path.basename(headFile)
+      if (!unkept) {
+        log.error(
+          { file },
+          `the end of the audit log can't be kept in DATA_DIR: ${reasonInWords(error)}. Let this user write there`,
+        )
+      }
       unkept = true
     }
   }
 
-  const once = (): Promise<unknown> =>
-    seal().catch(error => log.error({ err: error }, 'the audit log could not be sealed'))
+  const loop = createLoop({
+    name: 'audit_sealing',
+    idle: interval,
+    async turn() {
+      await seal()
+      return false
+    },
+    ...loopLog(log, 'sealing the audit log'),
+    letGo() {
+      running = Promise.resolve()
+    },
+  })
 
   return {
     seal,
     knownHead: () => head,
-    start() {
-      const loop = () => void once().finally(() => timer?.refresh())
-      timer = setTimeout(loop, interval)
-      timer.unref()
-    },
+    start: loop.start,
+    watched: loop.watched,
     async stop() {
-      clearTimeout(timer)
-      timer = undefined
-      await once()
+      await loop.stop()
+      await seal().catch(error => log.error({ err: error }, 'the audit log could not be sealed'))
     },
   }
 }
 
-/** The name of the file under DATA_DIR. */
-export const headFileName = 'audit-head'
+/** Of the file under DATA_DIR: one for each database, which the key tells apart, so that a folder can serve several. */
+const headFileName = (auditKey: Buffer): string =>
+  `audit-head-${hmacSha256(auditKey, 'name of the database').toString('hex').slice(0, 16)}`
 
-export function readHead(file: string): Head | undefined {
+function readHead(file: string): Head | undefined {
   try {
     return parseHead(fs.readFileSync(file, 'utf8'))
   } catch {
@@ -150,6 +176,7 @@ export function readHead(file: string): Head | undefined {
 
 /** Replaced as a whole: a process killed midway leaves the old one. */
 function writeHead(file: string, head: Head): void {
+  fs.mkdirSync(path.dirname(file), { recursive: true, mode: 0o700 })
   const unfinished = `${file}.${process.pid}.new`
   fs.writeFileSync(unfinished, `${formatHead(head)}\n`, { mode: 0o600 })
   fs.renameSync(unfinished, file)

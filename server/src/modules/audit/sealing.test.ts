@@ -347,13 +347,12 @@ test('the known end never goes back, also where a slow call is overtaken', () =>
         return result
       },
     })
-    const log = { info: () => undefined, error: () => undefined }
     const sealer = createSealer({
       store: { ...store, db },
       clock,
       auditKey: Buffer.alloc(32),
-      headFile: undefined,
-      log,
+      dataDir: undefined,
+      log: roster.resources.log,
     })
     await write(roster, 1)
     const slow = sealer.seal()

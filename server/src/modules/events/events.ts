@@ -8,6 +8,8 @@ import type { Vault } from '../../encryption/index.ts'
 import type { Job } from '../../jobs/worker.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { deriveKey } from '../../lib/secrets.ts'
+import type { Watched } from '../../lib/watched.ts'
+import type { Dependencies } from '../../watch/index.ts'
 import { createFeed, type Feed } from './feed.ts'
 import { eventJobs } from './jobs.ts'
 import { createEventMetrics, type EventMetrics } from './metrics.ts'
@@ -33,6 +35,7 @@ export type EventsDeps = {
   clock: Clock
   log: Logger
   registry: Registry
+  dependencies: Dependencies
   version: string
 }
 
@@ -48,7 +51,7 @@ export type Events = {
   startRelay(url: string): Relay
 }
 
-export type Relay = { isBrokerConnected(): boolean; stop(): Promise<void> }
+export type Relay = { isBrokerConnected(): boolean; watched: Watched[]; stop(): Promise<void> }
 
 export function createEvents(deps: EventsDeps): Events {
   const { config, store, clock } = deps
@@ -92,6 +95,7 @@ export function createEvents(deps: EventsDeps): Events {
       const loops = [sequencer, dispatcher, ...(publishing ? [publishing.publisher] : [])]
       for (const loop of loops) loop.start()
       return {
+        watched: loops.map(({ watched }) => watched),
         isBrokerConnected: () => publishing?.broker.isConnected() ?? false,
         async stop() {
           await Promise.all(loops.map(loop => loop.stop()))
@@ -102,10 +106,11 @@ export function createEvents(deps: EventsDeps): Events {
   }
 }
 
-function openPublisher({ config, store, clock, log }: EventsDeps, metrics: EventMetrics, url: string) {
+function openPublisher(deps: EventsDeps, metrics: EventMetrics, url: string) {
+  const { config, store, clock, log, dependencies } = deps
   const broker = connectBroker({
     url: config.rabbitmqUrl ?? '',
-    onError: error => log.warn({ err: error }, 'the connection to RabbitMQ broke; connecting again'),
+    dependency: dependencies.of('rabbitmq', 'RabbitMQ'),
     onUnroutable(routingKey) {
       metrics.unroutable()
       log.debug({ event_type: routingKey }, 'no queue is bound for an event')

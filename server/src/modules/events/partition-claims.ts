@@ -1,4 +1,5 @@
 import pg from 'pg'
+import { withTimeout } from '../../lib/promises.ts'
 
 /** Which partitions this process publishes now, and how far each has been published. */
 export type PartitionClaims = {
@@ -45,7 +46,7 @@ export function createPartitionClaims(url: string): PartitionClaims {
     try {
       await join(next)
     } catch (error) {
-      await next.end().catch(() => undefined)
+      next.end().catch(() => undefined)
       throw error
     }
     client = next
@@ -121,7 +122,12 @@ export function createPartitionClaims(url: string): PartitionClaims {
       const last = client
       client = undefined
       held.clear()
-      await last?.end().catch(() => undefined)
+      if (!last) return
+      // A goodbye over a line that is dead would never end; the locks go with the connection either way.
+      const ended = last.end().catch(() => undefined)
+      await withTimeout(ended, 1000, () => new Error('no goodbye')).catch(() =>
+        last.connection.stream.destroy(),
+      )
     },
   }
 }

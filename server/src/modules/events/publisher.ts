@@ -3,6 +3,8 @@ import type { Store } from '../../db/store.ts'
 import type { Broker } from '../../delivery/broker.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { createLoop, type Loop } from '../../lib/loop.ts'
+import { noteProgress } from '../../lib/progress.ts'
+import { loopLog } from '../../watch/index.ts'
 import { type OutboxEvent, toEvent } from './envelope.ts'
 import type { EventMetrics } from './metrics.ts'
 import type { PartitionClaims } from './partition-claims.ts'
@@ -64,16 +66,28 @@ export function createPublisher(deps: PublisherDeps): Loop {
     return rows.length === batchSize
   }
 
+  const { failed, recovered } = loopLog(log, 'publishing events')
   const loop = createLoop({
+    name: 'event_publishing',
     turn,
     idle: 50,
     failed(error) {
       balancedAt = Number.NEGATIVE_INFINITY
-      if (!(error instanceof BrokerAway)) log.warn({ err: error }, 'publishing events failed; trying again')
+      if (!(error instanceof BrokerAway)) failed(error)
+    },
+    recovered,
+    letGo() {
+      balancedAt = Number.NEGATIVE_INFINITY
+      claims.release().catch(() => undefined)
     },
   })
   return {
     ...loop,
+    watched: {
+      ...loop.watched,
+      // While the broker is away that is what health tells.
+      failingSince: () => (broker.isConnected() ? loop.watched.failingSince?.() : undefined),
+    },
     async stop() {
       await loop.stop()
       await claims.release()
@@ -106,6 +120,7 @@ async function publishAll(
             body: JSON.stringify(toEvent(event)),
           })
           metrics.delivered('rabbitmq', event.occurred_at, clock.now())
+          noteProgress()
         } catch (error) {
           metrics.failed('rabbitmq')
           problem = error

@@ -1,6 +1,7 @@
 import type { Logger } from 'pino'
 import type { Store } from '../../db/store.ts'
 import { createLoop, type Loop } from '../../lib/loop.ts'
+import { loopLog } from '../../watch/index.ts'
 import type { EventMetrics } from './metrics.ts'
 import { readOutboxState, sequenceEvents } from './repo.ts'
 
@@ -18,6 +19,7 @@ export function createSequencer(deps: {
 }): Loop {
   const { store, log, metrics } = deps
   return createLoop({
+    name: 'event_numbering',
     idle: 50,
     async turn() {
       const { waiting } = await readOutboxState(store.db)
@@ -27,6 +29,6 @@ export function createSequencer(deps: {
       if (events.length > 0) deps.numbered()
       return events.length === batchSize
     },
-    failed: error => log.warn({ err: error }, 'numbering events failed; trying again'),
+    ...loopLog(log, 'numbering events'),
   })
 }

@@ -1,4 +1,7 @@
 import type { Store } from '../../db/store.ts'
+import { createLoop } from '../../lib/loop.ts'
+import { noteProgress } from '../../lib/progress.ts'
+import type { Watched } from '../../lib/watched.ts'
 import { recordActivity } from '../users/index.ts'
 import { recordUse } from './repo.ts'
 
@@ -14,6 +17,7 @@ export type ActivityLog = {
   start(): void
   /** Writes the rest and ends. */
   stop(): Promise<void>
+  watched: Watched
 }
 
 const interval = 20_000
@@ -27,27 +31,39 @@ export function createActivityLog(deps: {
   store: Store
   /** Called for each user whose activity was written. */
   written: (userId: string) => void
-  log: (message: string, error: unknown) => void
+  failed: (error: unknown) => void
+  recovered: () => void
 }): ActivityLog {
   let waiting: ActivitySlot[] = []
-  let timer: NodeJS.Timeout | undefined
+  /** What a write has taken out of `waiting`: where it hangs, that goes back. */
+  let taken: ActivitySlot[] = []
   let running: Promise<void> = Promise.resolve()
 
   async function writeAll(): Promise<void> {
     const due = waiting
     waiting = []
-    while (due.length > 0) {
-      const batch = due.splice(0, batchSize)
+    taken = due
+    for (let next = 0; next < due.length; next += batchSize) {
+      const batch = due.slice(next, next + batchSize)
       for (const slot of batch) slot.waiting = false
       try {
         await write(batch.map(slot => ({ ...slot, at: new Date(slot.at) })))
+        noteProgress()
       } catch (error) {
         for (const slot of batch) keep(slot)
-        waiting.push(...due) // still marked as waiting
-        deps.log('activity could not be written; it will be tried again', error)
-        return
+        waiting.push(...due.slice(next + batchSize)) // still marked as waiting
+        throw error
       }
     }
+    if (taken === due) taken = []
+  }
+
+  /** Leaves a write behind that hangs, without what it has taken. */
+  function letGo(): void {
+    running = Promise.resolve()
+    for (const slot of taken) slot.waiting = false
+    for (const slot of taken) keep(slot)
+    taken = []
   }
 
   async function write(batch: { userId: string; sessionId: string; at: Date }[]): Promise<void> {
@@ -67,9 +83,22 @@ export function createActivityLog(deps: {
   }
 
   function flush(): Promise<void> {
-    running = running.then(writeAll)
-    return running
+    const mine = running.then(writeAll)
+    running = mine.catch(() => undefined)
+    return mine
   }
+
+  const loop = createLoop({
+    name: 'activity',
+    idle: interval,
+    async turn() {
+      await flush()
+      return false
+    },
+    failed: deps.failed,
+    recovered: deps.recovered,
+    letGo,
+  })
 
   return {
     slot: (userId, sessionId) => ({ userId, sessionId, at: 0, waiting: false }),
@@ -78,13 +107,11 @@ export function createActivityLog(deps: {
       keep(slot)
     },
     flush,
-    start() {
-      timer = setInterval(flush, interval)
-      timer.unref()
-    },
+    start: loop.start,
     async stop() {
-      clearInterval(timer)
-      await flush()
+      await loop.stop()
+      await flush().catch(deps.failed)
     },
+    watched: loop.watched,
   }
 }

@@ -270,7 +270,12 @@ describe('a read that began before a commit', () => {
         clock,
         keys: roster.services.keys,
         tokens: { issuer: 'http://localhost:8000', audience: 'http://localhost:8000', lifetime: 1800 },
-        activity: createActivityLog({ store, written: () => undefined, log: () => undefined }),
+        activity: createActivityLog({
+          store,
+          written: () => undefined,
+          failed: () => undefined,
+          recovered: () => undefined,
+        }),
       })
       const early = authenticate(user.token)
       await reached

@@ -4,6 +4,9 @@ import type { WebhookCaller, WebhookResult } from '../../../delivery/webhook-cal
 import { addTime, type Clock, days, hours, minutes, seconds } from '../../../lib/clock.ts'
 import { uuidv7 } from '../../../lib/ids.ts'
 import { createLoop, type Loop } from '../../../lib/loop.ts'
+import { noteProgress } from '../../../lib/progress.ts'
+import { withTimeout } from '../../../lib/promises.ts'
+import { loopLog } from '../../../watch/index.ts'
 import { appendAudit } from '../../audit/index.ts'
 import { toEvent } from '../envelope.ts'
 import { matchesType } from '../event-types.ts'
@@ -40,6 +43,8 @@ const failing = 5
 const longestEndpointPause = hours(1)
 /** Longer than any call takes: what a killed process had under way comes due again after it. */
 export const lease = seconds(20)
+/** Milliseconds after which a delivery that has not ended gives up its place. */
+const placeLimit = lease + seconds(5)
 const mostAtOnce = 50
 const mostPerEndpoint = 10
 const batchSize = 1000
@@ -48,6 +53,7 @@ const batchSize = 1000
 export function createDispatcher(deps: DispatcherDeps): Loop {
   const { store, clock, log } = deps
   const underWay = new Map<Promise<void>, string>()
+  const noting = loopLog(log, 'noting a webhook delivery, which will be repeated,')
 
   async function turn(): Promise<boolean> {
     const more = await fanOut(deps)
@@ -63,10 +69,10 @@ export function createDispatcher(deps: DispatcherDeps): Loop {
       failing,
     })
     for (const delivery of claimed) {
-      const work: Promise<void> = deliver(deps, delivery)
-        .catch(error =>
-          log.warn({ err: error }, 'a webhook delivery could not be noted; it will be repeated'),
-        )
+      // One that never ends must not keep its place for ever. By then the lease is over, so it comes again.
+      const late = () => new Error('the delivery did not end')
+      const work: Promise<void> = withTimeout(deliver(deps, delivery), placeLimit, late)
+        .catch(error => noting.failed(error))
         .finally(() => {
           underWay.delete(work)
           loop.wake()
@@ -78,8 +84,9 @@ export function createDispatcher(deps: DispatcherDeps): Loop {
 
   const loop = createLoop({
     turn,
+    name: 'webhook_delivery',
     idle: 200,
-    failed: error => log.warn({ err: error }, 'handing out webhook deliveries failed; trying again'),
+    ...loopLog(log, 'handing out webhook deliveries'),
   })
   return {
     ...loop,
@@ -100,7 +107,11 @@ async function fanOut({ store, clock }: DispatcherDeps): Promise<boolean> {
   const { head } = await readOutboxState(store.db)
   const lagging = await repo.listLagging(store.db, head)
   const cut = await Promise.all(
-    lagging.map(id => store.transact(trx => fanOutTo(trx, clock.now(), id, head))),
+    lagging.map(async id => {
+      const isCut = await store.transact(trx => fanOutTo(trx, clock.now(), id, head))
+      noteProgress()
+      return isCut
+    }),
   )
   return cut.includes(true)
 }
