@@ -13,6 +13,7 @@ import { problems } from '../../server/src/http/problems.ts'
 import { systemClock } from '../../server/src/lib/clock.ts'
 import { createServices } from '../../server/src/services.ts'
 import { borrowDatabase } from '../../server/src/testing/database.ts'
+import { createDependencies } from '../../server/src/watch/index.ts'
 
 /** The client's types of every route, from the service's own OpenAPI document. */
 export const clientTypes = async (): Promise<string> => apiTypes(await documentOfDefaults())
@@ -35,14 +36,16 @@ async function documentOfDefaults(): Promise<ApiDocument> {
   const config = loadConfig({ DATABASE_URL: database.url }, { dotenv: false, writeSecrets: false })
   const log = createLogger({ logLevel: 'silent' })
   const pool = createPool({ url: database.url, size: 2, overflow: 2, onError: () => undefined })
-  const news = createNews({ url: database.url, log: () => undefined })
+  const news = createNews({ url: database.url, changed: () => undefined })
   const hasher = createPasswordHasher()
   try {
     await migrate(pool)
     const store = createStore(pool, news)
     const clock = systemClock
     const vault = await openVault({ store, news, clock, ...config })
-    const resources = { config, clock, log, store, news, hasher, metrics: createMetrics(), vault }
+    const metrics = createMetrics()
+    const dependencies = createDependencies({ log, registry: metrics.registry })
+    const resources = { config, clock, log, store, news, hasher, metrics, vault, dependencies }
     const app = await buildApp({ ...resources, services: createServices(resources), phase: () => 'ready' })
     await app.ready()
     const document = apiDocument(app)

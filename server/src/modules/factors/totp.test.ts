@@ -40,8 +40,18 @@ test('a code is taken with the space that apps show in it', () => {
 })
 
 test('what is no code of six digits is not taken', () => {
-  for (const code of ['', '28708', '2870821', 'abcdef', '２８７０８２', '287082\n', '-87082', '0x1234'])
+  for (const code of ['', '28708', '2870821', 'abcdef', '２８７０８２', '-87082', '0x1234'])
     expect(stepOfCode(rfcSecret, code, new Date(59_000))).toBeUndefined()
+})
+
+test.each(['287 082', ' 287082', '287082\n', '287\u00a0082', '287-082', '\u200b287082'])(
+  'a code is taken however it was pasted: %j',
+  typed => expect(stepOfCode(rfcSecret, typed, new Date(59_000))).toBe(1),
+)
+
+test('the name of a brand has no colon where apps read it', () => {
+  const { pathname, searchParams } = new URL(newTotp('Acme: Corp', 'ada').url)
+  expect([decodeURIComponent(pathname), searchParams.get('issuer')]).toEqual(['/Acme Corp:ada', 'Acme Corp'])
 })
 
 test('a new secret has 160 bits and an address that apps read', () => {

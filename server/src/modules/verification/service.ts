@@ -2,6 +2,7 @@ import { randomInt } from 'node:crypto'
 import type { Db, Store, Tx } from '../../db/store.ts'
 import { ProblemError } from '../../http/problems.ts'
 import { inBatches, pageByPage } from '../../lib/batches.ts'
+import { sixDigits } from '../../lib/bare-text.ts'
 import { addTime, type Clock, days, hours, minutes } from '../../lib/clock.ts'
 import { uuidv7 } from '../../lib/ids.ts'
 import { hmacSha256, randomToken, sha256 } from '../../lib/secrets.ts'
@@ -48,7 +49,8 @@ export type Verification = {
   /**
    * Judges a guess and uses the code up if it is right. The guess is counted before it is judged, under a lock
    * per target, so parallel guesses get no more tries than one after the other. Lock the user's row first
-   * where the transaction is going to.
+   * where the transaction is going to. White space, dashes and what nobody sees don't matter, and what can't be a
+   * code is no guess.
    * @throws ProblemError otp_cooldown; nothing was judged then
    */
   consumeCode(
@@ -145,7 +147,10 @@ export function createVerification(deps: {
 
     lockTarget: (trx, at, target) => repo.takeQuotaLock(trx, addressHash(target), at),
 
-    async consumeCode(trx, at, { purpose, userId, target, code, countedAs = target }) {
+    async consumeCode(trx, at, { purpose, userId, target, code: typed, countedAs = target }) {
+      const code = sixDigits(typed)
+      // What can't be a code is a slip of the hand, not a guess.
+      if (code === null) return { valid: false }
       const address = addressHash(countedAs)
       const quota = await repo.lockQuota(trx, address)
       if (quota?.blocked_until && quota.blocked_until > at) {

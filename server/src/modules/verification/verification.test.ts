@@ -46,6 +46,25 @@ describe('a one-time code', () => {
     expect(await consume(target, code)).toEqual({ valid: false })
   })
 
+  test.each(['  %', '%\u00a0', '% ', '\u200b%', '%\ufeff', '-%', 'split'])(
+    'is read as mail and phone programs paste it: %j',
+    async form => {
+      const target = fresh()
+      const code = await issue(target)
+      const pasted = form === 'split' ? `${code.slice(0, 3)}\u2011${code.slice(3)}` : form.replace('%', code)
+      expect(await consume(target, pasted)).toMatchObject({ valid: true })
+    },
+  )
+
+  test('is not guessed at by what can’t be one: that counts as nothing', async () => {
+    const target = fresh()
+    const code = await issue(target)
+    for (const slip of ['', '12345', '1234567', 'abcdef', '12345x', '１２３４５６']) {
+      expect(await consume(target, slip)).toEqual({ valid: false })
+    }
+    expect(await consume(target, code)).toMatchObject({ valid: true })
+  })
+
   test('is used by one of 50 who send it at the same moment to two processes', async () => {
     const target = fresh()
     const code = await issue(target)
