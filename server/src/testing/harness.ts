@@ -130,7 +130,13 @@ export type SignedUp = {
   session: string
 }
 
-export type RequestOptions = { token?: string; headers?: Record<string, string>; body?: unknown }
+export type RequestOptions = {
+  token?: string
+  headers?: Record<string, string>
+  body?: unknown
+  /** The address that it comes from. */
+  from?: string
+}
 
 let counter = 0
 let theHasher: PasswordHasher | undefined
@@ -189,10 +195,11 @@ export async function startTestApp(
   const own = new pg.Pool({ connectionString: database.url, max: 4 })
   own.on('error', () => undefined)
 
-  async function request(method: string, url: string, { token, headers, body }: RequestOptions = {}) {
+  async function request(method: string, url: string, { token, headers, body, from }: RequestOptions = {}) {
     const reply = await app.inject({
       method: method as InjectOptions['method'] & string, // any method is a test case
       url,
+      ...(from !== undefined && { remoteAddress: from }),
       headers: {
         ...(token && { authorization: `Bearer ${token}` }),
         ...(body !== undefined && { 'content-type': 'application/json' }),

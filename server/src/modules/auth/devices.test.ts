@@ -19,6 +19,13 @@ async function person(): Promise<{ email: string; id: string }> {
 const login = (email: string, headers: Record<string, string>) =>
   roster.post('/api/v1/auth/login', { email, password: 'SecurePass123' }, { headers })
 
+const loginFrom = (from: string, email: string, agent: string) =>
+  roster.post(
+    '/api/v1/auth/login',
+    { email, password: 'SecurePass123' },
+    { from, headers: { 'user-agent': agent } },
+  )
+
 const notices = async (email: string) =>
   (await sentTo(roster, email)).filter(({ template }) => template === 'new_device')
 
@@ -118,4 +125,48 @@ test('a refresh token used twice is told by mail, once', async () => {
     ({ template }) => template === 'refresh_token_reused',
   )
   expect(told).toHaveLength(1)
+})
+
+describe('a program', () => {
+  test.each([
+    'curl/8.5.0',
+    'python-requests/2.31.0',
+    'Go-http-client/2.0',
+    'PostmanRuntime/7.36.0',
+    'okhttp/4.12.0',
+    '',
+  ])('%j of a stranger is a new device, and the user’s own is none', async agent => {
+    const { email } = await person()
+    await loginFrom('198.51.100.7', email, agent)
+    await loginFrom('198.51.100.7', email, agent)
+    expect(await notices(email)).toHaveLength(0)
+    await loginFrom('203.0.113.9', email, agent)
+    expect(await notices(email)).toHaveLength(1)
+    await loginFrom('203.0.113.9', email, agent)
+    expect(await notices(email)).toHaveLength(1)
+  })
+
+  test.each([
+    ['MyApp/3.2 CFNetwork', 'MyApp/3.3 CFNetwork'],
+    ['MyApp/3.2 CFNetwork/1410.0.3 Darwin/22.6.0', 'MyApp/3.3 CFNetwork/1490.0 Darwin/23.1.0'],
+    ['MyApp/1.0 (iPhone; iOS 17.1; Scale/3.00)', 'MyApp/2.0-beta.1 (iPhone; iOS 18.0; Scale/3.00)'],
+    ['My App 3.2 (Android 13)', 'My App 3.10 (Android 14)'],
+    ['sync-tool v1.2', 'sync-tool v2'],
+    ['curl/8.5.0', 'curl/8.11.1'],
+    ['Python/3.11 aiohttp/3.9.1', 'Python/3.12 aiohttp/3.10.0'],
+  ])('%s is the same as %s, and no other program is', async (old, updated) => {
+    const { email } = await person()
+    await loginFrom('2001:db8::1', email, old)
+    await loginFrom('2001:db8::2:1', email, updated)
+    expect(await notices(email)).toHaveLength(0)
+    await loginFrom('2001:db8::1', email, `Other${updated}`)
+    expect(await notices(email)).toHaveLength(1)
+  })
+
+  test('is told of by its name alone', async () => {
+    const { email } = await person()
+    await loginFrom('192.0.2.1', email, firefox(127))
+    await loginFrom('192.0.2.1', email, 'MyApp/3.2 CFNetwork/1410.0.3 Darwin/22.6.0')
+    expect((await lastSent(roster, email, 'new_device')).device).toBe('MyApp')
+  })
 })

@@ -199,7 +199,12 @@ async function enter(
   const assuranceLevel = isTwoFactors(proved) ? 'aal2' : 'aal1'
   const session = await sessions.start(trx, at, origin, { userId, methods: amrOf(proved), assuranceLevel })
   recordLogin(trx, userId, at)
-  const isNew = await noteDevice(trx, at, { userId, userAgent: origin.userAgent, cookie: device })
+  const isNew = await noteDevice(trx, at, {
+    userId,
+    userAgent: origin.userAgent,
+    ip: origin.ip,
+    cookie: device,
+  })
   if (isNew) await tellOfNewDevice(outbound, trx, at, { userId, origin })
   const method = proved.join('+')
   await appendAudit(
