@@ -35,8 +35,8 @@ const isBrowser = (userAgent: string): boolean =>
  */
 function nameOfProgram(userAgent: string): string {
   if (isBrowser(userAgent)) return Bowser.parse(userAgent).browser.name ?? ''
-  const first = /^[A-Za-z][\w .-]{0,39}/.exec(userAgent)?.[0] ?? ''
-  return first === 'Mozilla' ? '' : first.replace(/(?:[ ._-]+v?\d[\w.]*)+$/i, '').trim()
+  const first = /^[A-Za-z][\w .-]{0,39}/.exec(userAgent)?.[0].trim() ?? ''
+  return first === 'Mozilla' ? '' : first.replace(/(?:[ ._-]+v?\d[\w.]*)+$/i, '')
 }
 
 /**
