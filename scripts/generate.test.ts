@@ -1,7 +1,10 @@
 import { spawnSync } from 'node:child_process'
-import { readFileSync } from 'node:fs'
-import { expect, test } from 'vitest'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import { settingEntries } from '../server/src/config/settings.ts'
+import { configWarnings, describeConfig, loadConfig } from '../server/src/config.ts'
 import { problems } from '../server/src/http/problems.ts'
 import { compareFiles, difference, generatedFiles, isStale } from './generated-files.ts'
 import { code, table } from './reference/markdown.ts'
@@ -26,6 +29,41 @@ test('the configuration reference has every setting, and no other', () => {
       .map(([name]) => name)
       .sort(),
   )
+})
+
+describe('.env.example', () => {
+  const example = readFileSync(new URL('../.env.example', import.meta.url), 'utf8')
+  const assignment = /^#([A-Z][A-Z0-9_]*)=/gm
+
+  /** The configuration with a text as the `.env` of a new folder. */
+  function configOf(dotenv: string) {
+    const cwd = mkdtempSync(join(tmpdir(), 'env-example-'))
+    onTestFinished(() => rmSync(cwd, { recursive: true }))
+    writeFileSync(join(cwd, '.env'), dotenv)
+    const config = loadConfig(
+      { ENCRYPTION_KEY: '7f'.repeat(32), DATA_DIR: '/tmp' },
+      { cwd, writeSecrets: false },
+    )
+    return { values: JSON.stringify(config), rows: describeConfig(config), warnings: configWarnings(config) }
+  }
+
+  test('has every setting once, and no other', () => {
+    expect([...example.matchAll(assignment)].map(([, name]) => name).sort()).toEqual(
+      settingEntries()
+        .map(([name]) => name)
+        .sort(),
+    )
+  })
+
+  test('changes nothing as it is, and nothing where all of it is uncommented', () => {
+    const none = configOf('')
+    const copied = configOf(example)
+    expect(copied).toEqual(none)
+    const all = configOf(example.replace(assignment, '$1='))
+    expect([all.values, all.warnings]).toEqual([none.values, none.warnings])
+    const fromFile = all.rows.filter(({ source }) => source === '.env').map(({ name }) => name)
+    expect(fromFile).toEqual(expect.arrayContaining(['PORT', 'PUBLIC_URL', 'BRAND_COLOR', 'MAIL_FROM']))
+  })
 })
 
 test('a stale or missing file is found, with the lines that differ', async () => {

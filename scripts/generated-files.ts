@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { clientTypes, problemCodes } from './reference/client-types.ts'
 import { configurationReference } from './reference/configuration.ts'
+import { envExample } from './reference/env-example.ts'
 import { errorReference } from './reference/errors.ts'
 import { mailPage } from './reference/mail-page.ts'
 import { schemaReference } from './reference/schema.ts'
@@ -13,6 +14,7 @@ export type GeneratedFile = {
 }
 
 export const generatedFiles: readonly GeneratedFile[] = [
+  { file: '.env.example', render: envExample },
   { file: 'client/src/generated/api.ts', render: clientTypes },
   { file: 'client/src/generated/problem-codes.ts', render: problemCodes },
   { file: 'docs/configuration.md', render: configurationReference },

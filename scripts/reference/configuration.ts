@@ -11,7 +11,7 @@ export function configurationReference(): string {
 
 Roster is configured by environment variables, and needs none: without any it runs for development, on this machine alone.
 
-A file \`.env\` in the working directory is read too; a real variable wins over it, and an empty one counts as not set. \`npm run roster -- config\` prints every setting in effect and where it came from, with secrets hidden.
+A file \`.env\` in the working directory is read too; a real variable wins over it, and an empty one counts as not set. \`.env.example\` is one to begin with: every setting with its default, commented out. \`npm run roster -- config\` prints every setting in effect and where it came from, with secrets hidden.
 
 A value that can't be used stops the start, and every problem is named at once. With \`ENVIRONMENT=production\` so does every value that is missing or unsafe: the last column says what production demands.
 
