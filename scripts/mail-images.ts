@@ -4,9 +4,10 @@
  */
 import { mkdir } from 'node:fs/promises'
 import path from 'node:path'
-import { type Browser, chromium } from 'playwright-core'
+import type { Browser } from 'playwright-core'
 import { createMailRenderer } from '../server/src/delivery/mail/render.ts'
 import type { MailData } from '../server/src/delivery/templates.ts'
+import { launchChromium } from '../server/src/testing/chromium.ts'
 
 const folder = path.join(import.meta.dirname, '../docs/images')
 const site = 'https://accounts.example.com'
@@ -36,18 +37,7 @@ const renderer = createMailRenderer({
 })
 
 await mkdir(folder, { recursive: true })
-const browser = await chromium.launch({
-  executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
-  args: [
-    '--no-sandbox',
-    '--disable-gpu',
-    '--disable-quic',
-    '--no-first-run',
-    '--disable-background-networking',
-    '--disable-component-update',
-    '--disable-sync',
-  ],
-})
+const browser = await launchChromium()
 try {
   for (const template of ['verify_email', 'new_device', 'email_changed'] as const) {
     const locale = template === 'new_device' ? 'de-AT' : 'en-GB'

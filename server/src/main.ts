@@ -283,6 +283,7 @@ async function greeting(config: Config, { address, services }: Service): Promise
     '',
     `  Roster is ready at ${config.publicUrl}${config.publicUrl === address ? '' : ` (listening on ${address})`}`,
     '',
+    `    Sign-in page       ${config.publicUrl}/sign-in`,
     `    API documentation  ${config.publicUrl}/docs`,
     `    Health             ${config.publicUrl}/health`,
     ...(code === undefined ? [] : setup),
