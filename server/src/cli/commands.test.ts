@@ -49,7 +49,7 @@ describe('roster migrate', () => {
     const { code, err } = await roster(['migrate'], { env: away, cwd })
     expect({ code, err }).toEqual({
       code: 1,
-      err: 'roster: no database (DATABASE_URL): connect ECONNREFUSED 127.0.0.1:1\n',
+      err: 'roster: no database (DATABASE_URL): nothing listens there (ECONNREFUSED 127.0.0.1:1)\n',
     })
   })
 
