@@ -71,6 +71,7 @@ describe('with nothing set', () => {
       refreshTokenDays: 7,
       registration: 'open',
       registrationPrivacy: false,
+      reservedUsernames: [],
       requireVerifiedEmail: false,
       passwordPolicy: 'standard',
       otpHourlyLimit: 20,

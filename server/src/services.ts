@@ -57,6 +57,7 @@ import {
 } from './modules/settings/index.ts'
 import {
   createNobodysHashes,
+  createReservedUsernames,
   createUsernameCounter,
   createUserReader,
   exportUser,
@@ -188,6 +189,7 @@ export function createServices(resources: Resources): Services {
     clock,
     hasher,
     passwordPolicy: config.passwordPolicy,
+    isReservedUsername: createReservedUsernames(config.reservedUsernames),
     setupKey: deriveKey(root, 'set-up code'),
     cursorKey: deriveKey(root, 'cursors'),
     auditKey,

@@ -1,7 +1,7 @@
 import { isIP } from 'node:net'
 import { availableParallelism } from 'node:os'
 import { resolve } from 'node:path'
-import { hasControls } from '../lib/text.ts'
+import { hasControls, usernamePattern } from '../lib/text.ts'
 import { BadValue, type Parser } from './setting.ts'
 
 export const integer = (min: number, max: number): Parser<number> => ({
@@ -271,6 +271,16 @@ function parseUrl(text: string): URL {
   const url = URL.canParse(text.trim()) ? new URL(text.trim()) : undefined
   if (!url) throw new BadValue()
   return url
+}
+
+export const usernames: Parser<readonly string[]> = {
+  takes: '`none`, or usernames with commas between, such as `acme,press-office`',
+  parse(text) {
+    const names = items(text)
+    const other = names.find(name => !usernamePattern.test(name))
+    if (other !== undefined) throw new BadValue(`${quote(other)} could be no username anyway`)
+    return names
+  },
 }
 
 function items(text: string): string[] {

@@ -46,6 +46,7 @@ import {
   rateLimits,
   secretText,
   serviceUrl,
+  usernames,
   workers,
 } from './parsers.ts'
 import { optional, required, type Setting } from './setting.ts'
@@ -311,6 +312,14 @@ export const settings = {
     default: 'false',
     about:
       'When true, registration never tells whether an address has an account: the reply is always 202, and the owner of a taken address gets a mail.',
+  }),
+  RESERVED_USERNAMES: required({
+    key: 'reservedUsernames',
+    group: 'Accounts',
+    ...usernames,
+    default: 'none',
+    about:
+      'Usernames that nobody gets, beside those that are built in, such as `admin`, `null` and `no-reply`. Case, “.”, “_” and “-” don’t count. Whoever has one already keeps it.',
   }),
   REQUIRE_VERIFIED_EMAIL: required({
     key: 'requireVerifiedEmail',

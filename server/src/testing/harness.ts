@@ -58,6 +58,7 @@ export const testConfig: Config = {
   passwordPolicy: 'standard',
   registration: 'open',
   registrationPrivacy: false,
+  reservedUsernames: [],
   requireVerifiedEmail: false,
   rateLimits: 'off',
   metricsToken: undefined,

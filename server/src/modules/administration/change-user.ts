@@ -28,7 +28,10 @@ export async function changeUser(
   userId: string,
   input: UserChanges,
 ): Promise<void> {
-  const { email, username, phone_number, email_verified, ...profile } = readFields(input)
+  const { email, username, phone_number, email_verified, ...profile } = readFields(
+    input,
+    deps.isReservedUsername,
+  )
   const { store, clock } = deps
   await store.transact(async trx => {
     const at = clock.now()

@@ -24,7 +24,7 @@ export async function createByAdministrator(
   input: UserCreation,
 ): Promise<string> {
   const { role, roles = [], password_hash, ...fields } = input
-  const user = readNewUser(fields)
+  const user = readNewUser(deps, fields)
   const imported = password_hash === undefined ? undefined : readPasswordHash(password_hash)
   const asked = new Set(
     [...roles, ...(role === undefined ? [] : [role])].filter(name => name !== defaultRole),
@@ -39,7 +39,7 @@ export async function createByAdministrator(
     const at = clock.now()
     await refuseRolesBeyond(trx, principal, [...asked], fieldOf)
     await deps.verification.lockTarget(trx, at, emailKey(user.email) ?? '')
-    const userId = await createUser(trx, at, origin, { ...user, password_hash: imported })
+    const userId = await createUser(deps, trx, at, origin, { ...user, password_hash: imported })
     if (imported !== undefined) await store.announce(trx, { kind: 'password_hashes' })
     for (const name of [...asked].sort()) {
       await grantRole(trx, at, origin, { userId, role: name, field: fieldOf(name) })

@@ -7,10 +7,10 @@ import type { Clock } from '../../lib/clock.ts'
 import { refuseMightier } from '../access/index.ts'
 import type { Factors } from '../factors/index.ts'
 import type { Sessions } from '../sessions/index.ts'
-import { type LockedUser, lockUser, type UserReader } from '../users/index.ts'
+import { type LockedUser, lockUser, type UsernameDeps, type UserReader } from '../users/index.ts'
 import type { Verification } from '../verification/index.ts'
 
-export type AdministrationDeps = {
+export type AdministrationDeps = UsernameDeps & {
   store: Store
   clock: Clock
   cursorKey: Buffer

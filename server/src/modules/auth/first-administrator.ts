@@ -14,11 +14,11 @@ import {
 } from '../access/index.ts'
 import { appendAudit, type Origin } from '../audit/index.ts'
 import type { Attempt, Lockout } from '../lockout/index.ts'
-import { createUser, readNewUser } from '../users/index.ts'
+import { createUser, readNewUser, type UsernameDeps } from '../users/index.ts'
 import { checkNewPassword, type PasswordPolicy } from './password-policy.ts'
 import { deleteSetupCode, keepSetupCode } from './repo.ts'
 
-export type AdministratorDeps = {
+export type AdministratorDeps = UsernameDeps & {
   store: Store
   clock: Clock
   hasher: PasswordHasher
@@ -106,12 +106,13 @@ export function createAdministratorByOperator(
 }
 
 async function createAdministrator(
-  { store, clock, hasher, passwordPolicy }: AdministratorDeps,
+  deps: AdministratorDeps,
   origin: Origin,
   input: NewAdministrator,
   admit: (trx: Tx) => Promise<void>,
 ): Promise<string> {
-  const user = readNewUser(input)
+  const { store, clock, hasher, passwordPolicy } = deps
+  const user = readNewUser(deps, input)
   const password = normalisePassword(input.password)
   checkNewPassword(passwordPolicy, password, {
     ...user,
@@ -123,7 +124,7 @@ async function createAdministrator(
     const at = clock.now()
     await lockAdministration(trx)
     await admit(trx)
-    const userId = await createUser(trx, at, origin, { ...user, password_hash, email_verified: true })
+    const userId = await createUser(deps, trx, at, origin, { ...user, password_hash, email_verified: true })
     await grantRole(trx, at, origin, { userId, role: adminRole })
     return userId
   })

@@ -5,12 +5,13 @@ import type { Clock } from '../../lib/clock.ts'
 import { seal, unseal } from '../../lib/secrets.ts'
 import { emailKey } from '../../lib/text.ts'
 import type { Origin } from '../audit/index.ts'
-import { findOwner } from '../users/index.ts'
+import { findOwner, type UsernameDeps } from '../users/index.ts'
 import { type AcceptedRegistration, createRegistered } from './register.ts'
 import type { VerificationMailDeps } from './verification-mail.ts'
 import { sendWayIn, type WayBackDeps } from './way-back.ts'
 
-export type PrivateRegistrationDeps = VerificationMailDeps &
+export type PrivateRegistrationDeps = UsernameDeps &
+  VerificationMailDeps &
   WayBackDeps & {
     store: Store
     clock: Clock

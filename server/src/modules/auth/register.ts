@@ -61,7 +61,7 @@ async function accept(
   if (deps.registration === 'closed' && !creator) throw new ProblemError('registration_closed')
   const roles = askedRoles(input)
   if (!creator) refusePrivileged(input)
-  const user = readNewUser(input)
+  const user = readNewUser(deps, input)
   const password = normalisePassword(input.password)
   checkConfirmation(input)
   checkNewPassword(deps.passwordPolicy, password, {
@@ -96,14 +96,14 @@ async function accept(
  * @throws ProblemError email_taken, username_taken, phone_taken
  */
 export function createRegistered(
-  deps: Pick<RegisterDeps, 'store' | 'clock' | 'verification' | 'outbound'>,
+  deps: PrivateRegistrationDeps,
   origin: Origin,
   { user, roles, role: single }: AcceptedRegistration,
 ): Promise<string> {
   return deps.store.transact(async trx => {
     const at = deps.clock.now()
     await deps.verification.lockTarget(trx, at, emailKey(user.email) ?? '')
-    const userId = await createUser(trx, at, origin, user)
+    const userId = await createUser(deps, trx, at, origin, user)
     const field = fieldOf(single)
     for (const role of roles) await grantRole(trx, at, origin, { userId, role, field: field(role) })
     if (!user.email_verified) {

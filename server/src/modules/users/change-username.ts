@@ -6,12 +6,13 @@ import { addTime, type Clock, days } from '../../lib/clock.ts'
 import { usernameKey } from '../../lib/text.ts'
 import { appendAudit, type Origin } from '../audit/index.ts'
 import { appendEvent } from '../events/index.ts'
+import type { UsernameDeps } from './create-user.ts'
 import { readFields } from './fields.ts'
 import type { UsernameCounter } from './metrics.ts'
 import { holdName, refuseHeldNames } from './name-holds.ts'
 import { findOwner, type LockedUser, lockUser, updateUser } from './repo.ts'
 
-export type ChangeUsernameDeps = {
+export type ChangeUsernameDeps = UsernameDeps & {
   store: Store
   clock: Clock
   outbound: Outbound
@@ -67,14 +68,14 @@ const refusals: Partial<Record<ProblemCode, 'cooldown' | 'taken'>> = {
  * @returns the username as it is kept
  */
 export async function changeUsernameWithin(
-  { store, outbound }: ChangeUsernameDeps,
+  { store, outbound, isReservedUsername }: ChangeUsernameDeps,
   trx: Tx,
   at: Date,
   origin: Origin,
   userId: string,
   wanted: string,
 ): Promise<string> {
-  const { username } = readFields({ username: wanted })
+  const { username } = readFields({ username: wanted }, isReservedUsername)
   const user = await lockUser(trx, userId)
   if (!user || user.deleted_at) throw new ProblemError('not_found')
   if (user.username === username) throw new ProblemError('username_unchanged')

@@ -9,6 +9,7 @@ import { appendEvent } from '../events/index.ts'
 import { joinNames, readFields } from './fields.ts'
 import { refuseHeldNames } from './name-holds.ts'
 import { findForeignHold, insertUser } from './repo.ts'
+import type { IsReserved } from './reserved-usernames.ts'
 
 export type NewUser = {
   email: string
@@ -30,15 +31,27 @@ const taken: ConstraintProblems = {
   users__phone_unique: 'phone_taken',
 }
 
+export type UsernameDeps = {
+  /** See RESERVED_USERNAMES. */
+  isReservedUsername: IsReserved
+}
+
 /** The fields of a new user in kept form. @throws ProblemError validation_failed */
-export const readNewUser = <T extends NewUser>(input: T): T => readFields(input)
+export const readNewUser = <T extends NewUser>({ isReservedUsername }: UsernameDeps, input: T): T =>
+  readFields(input, isReservedUsername)
 
 /**
  * Creates a user from what {@link readNewUser} returned, with audit row and event.
  * @returns the new id
  * @throws ProblemError email_taken, username_taken, phone_taken
  */
-export async function createUser(trx: Tx, at: Date, origin: Origin, input: NewUser): Promise<string> {
+export async function createUser(
+  { isReservedUsername }: UsernameDeps,
+  trx: Tx,
+  at: Date,
+  origin: Origin,
+  input: NewUser,
+): Promise<string> {
   const id = uuidv7(at)
   const full_name = input.full_name ?? joinNames(input.first_name, input.last_name)
   const record = {
@@ -55,7 +68,7 @@ export async function createUser(trx: Tx, at: Date, origin: Origin, input: NewUs
   }
   const credential = input.password_hash === undefined ? undefined : { password_hash: input.password_hash }
   const username = await orConflict(taken, () =>
-    insertUnderFreeName(trx, at, input, name =>
+    insertUnderFreeName(isReservedUsername, trx, at, input, name =>
       insertUser(trx, { ...record, username: name, username_key: usernameKey(name) }, credential),
     ),
   )
@@ -82,6 +95,7 @@ export async function createUser(trx: Tx, at: Date, origin: Origin, input: NewUs
 
 /** A name that was asked for is tried alone; one made from the address is tried again with a longer suffix. */
 async function insertUnderFreeName(
+  isReserved: IsReserved,
   trx: Tx,
   at: Date,
   { username, email }: NewUser,
@@ -94,6 +108,7 @@ async function insertUnderFreeName(
   const base = usernameFromEmail(email)
   for (const suffix of ['', ...suffixes()]) {
     const name = base + suffix
+    if (isReserved(name)) continue
     const isHeld = await findForeignHold(trx, {
       at,
       userId: null,

@@ -12,6 +12,7 @@ import {
   webUrl,
 } from '../../lib/text.ts'
 import { timeZone } from '../../lib/time-zones.ts'
+import type { IsReserved } from './reserved-usernames.ts'
 
 /**
  * One field's rule: the value as it is kept, or null where it breaks the rule, and what the rule says, in general or
@@ -95,9 +96,13 @@ export type UserField = keyof typeof rules
 
 /**
  * Brings text fields into the form in which they are kept. `null` and absent fields stay as they are.
+ * @param isReserved where a username would be a new one
  * @throws ProblemError validation_failed, naming every field that breaks its rule
  */
-export function readFields<T extends { [field in UserField]?: string | null | undefined }>(input: T): T {
+export function readFields<T extends { [field in UserField]?: string | null | undefined }>(
+  input: T,
+  isReserved?: IsReserved,
+): T {
   const errors: FieldError[] = []
   const kept: Partial<Record<UserField, string | null>> = {}
   for (const field of Object.keys(rules) as UserField[]) {
@@ -112,8 +117,15 @@ export function readFields<T extends { [field in UserField]?: string | null | un
     }
     kept[field] = value
   }
+  if (isReserved && kept.username != null && isReserved(kept.username)) errors.push(reservedUsername)
   if (errors.length > 0) throw new ProblemError('validation_failed', { errors })
   return { ...input, ...kept }
+}
+
+const reservedUsername: FieldError = {
+  path: '/username',
+  code: 'username',
+  message: 'username is reserved: take another one',
 }
 
 /**

@@ -13,7 +13,7 @@ export {
   setEmailVerified,
   setPhone,
 } from './contact.ts'
-export { createUser, type NewUser, readNewUser } from './create-user.ts'
+export { createUser, type NewUser, readNewUser, type UsernameDeps } from './create-user.ts'
 export { deleteDemoUsers, insertDemoUser } from './demo.ts'
 export { type EraseDeps, eraseDueUsers, eraseUser } from './erase.ts'
 export { aboutEmail, readFields } from './fields.ts'
@@ -50,6 +50,7 @@ export {
   setMfaEnabled,
   strengthenPasswordHash,
 } from './repo.ts'
+export { createReservedUsernames } from './reserved-usernames.ts'
 export { userRoutes } from './routes.ts'
 export { ProfileChangesSchema, type User, UserSchema, userExample } from './schemas.ts'
 export { readOwnStats } from './stats/stats.ts'
