@@ -5,6 +5,7 @@ import { deliveryRoutes, messageRoutes } from './delivery/index.ts'
 import { profileUpdateDialect } from './dialects/profile-update.ts'
 import { userTemplateDialect } from './dialects/user-template.ts'
 import { addGuard } from './http/guard.ts'
+import { createProblemReport } from './http/problem-report.ts'
 import type { OnUndeclared } from './http/responses.ts'
 import { createServer } from './http/server.ts'
 import type { App } from './http/types.ts'
@@ -93,7 +94,12 @@ export async function buildApp(deps: AppDeps): Promise<App> {
     { prefix: '/api/v1' },
   )
   await deliveryRoutes(app, { config, store, delivery: services.delivery })
-  await pageRoutes(app, config, { ...services, ...settings, browserMode })
+  await pageRoutes(app, config, {
+    ...services,
+    ...settings,
+    browserMode,
+    reportProblem: createProblemReport({ metrics, log }),
+  })
   await profileUpdateDialect(app, { ...services, ...settings })
   await userTemplateDialect(app, { ...services, ...settings })
   return app

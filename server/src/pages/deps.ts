@@ -1,3 +1,4 @@
+import type { ReportProblem } from '../http/problem-report.ts'
 import type { AuthDeps } from '../modules/auth/index.ts'
 import type { Authenticator, BrowserMode } from '../modules/sessions/index.ts'
 import type { UserReader } from '../modules/users/index.ts'
@@ -19,6 +20,8 @@ export type PagesDeps = AuthDeps & {
   /** Where the application is that people come from and go back to. */
   appUrl: string | undefined
   smsAvailable: boolean
+  /** Counts a problem by its code, and logs what is the service's own fault. */
+  reportProblem: ReportProblem
   repeats: ReturnType<typeof createRepeats<Outcome>>
   readVisitor: ReturnType<typeof createVisitorReader>
 }

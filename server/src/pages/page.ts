@@ -74,6 +74,7 @@ async function submit(deps: PagesDeps, page: Page, visit: Visit, form: Form): Pr
       const problem = toProblem(error)
       const again = problem.status < 500 ? await page.failed?.(visit, form, problem) : undefined
       if (!again) throw problem
+      deps.reportProblem(visit.request, problem)
       return 'redirect' in again ? again : withHeadersOf(problem, again)
     }
   })
@@ -90,8 +91,7 @@ async function answer(
     outcome = await run()
   } catch (error) {
     const problem = toProblem(error)
-    if (problem.status >= 500 && problem.code === 'internal_error')
-      visit.request.log.error({ err: problem.cause }, 'a page failed')
+    deps.reportProblem(visit.request, problem)
     outcome = problemPage(visit, problem)
   }
   return send(deps, visit, reply, outcome)
