@@ -1,5 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { Type } from 'typebox'
+import { type Static, Type } from 'typebox'
 import { toProblem } from '../http/errors.ts'
 import { acceptForms } from '../http/form-body.ts'
 import { bearerToken, principalOf } from '../http/guard.ts'
@@ -11,6 +11,7 @@ import { adminRole } from '../modules/access/index.ts'
 import { originOf } from '../modules/audit/index.ts'
 import {
   type ChangePasswordDeps,
+  checkRegistration,
   type DeleteAccountDeps,
   deleteOwnAccount,
   type LoginDeps,
@@ -93,7 +94,11 @@ function registerRoute(dialect: App, deps: UserTemplateDeps): void {
   dialect.route({
     method: 'POST',
     url: '/auth/register',
-    config: { access: { optional: true }, rateLimit: 'register' },
+    config: {
+      access: { optional: true },
+      rateLimit: 'register',
+      rules: (input: Parameters<typeof checkRegistration>[1]) => checkRegistration(deps, input),
+    },
     schema: {
       operationId: 'templateRegister',
       tags,
@@ -197,7 +202,11 @@ function ownRecordRoutes(dialect: App, deps: UserTemplateDeps): void {
     method: 'PATCH',
     url: '/v1/api/users/',
     errorHandler,
-    config: { access: 'self', rateLimit: 'password' },
+    config: {
+      access: 'self',
+      rateLimit: 'password',
+      rules: (input: TemplateChanges) => checkTemplateChanges(deps, input),
+    },
     schema: {
       operationId: 'templateUpdateUser',
       tags,
@@ -216,6 +225,7 @@ function ownRecordRoutes(dialect: App, deps: UserTemplateDeps): void {
       const { userId } = principal
       const origin = originOf(request)
       const at = deps.clock.now()
+      checkTemplateChanges(deps, request.body)
       const fields = readFields(profile)
       const setPassword =
         password === undefined
@@ -272,6 +282,14 @@ function ownRecordRoutes(dialect: App, deps: UserTemplateDeps): void {
     },
   })
 }
+
+type TemplateChanges = Static<typeof TemplateChangesSchema>
+
+/** Names every bad field, also of what is changed apart. @throws ProblemError validation_failed */
+const checkTemplateChanges = (
+  deps: ChangeUsernameDeps,
+  { first_name, last_name, username }: TemplateChanges,
+) => readFields({ first_name, last_name, username }, deps.isReservedUsername)
 
 const verifiedBy: Readonly<Record<string, string>> = {
   email: 'POST /api/v1/auth/profile/email/initiate',

@@ -5,7 +5,7 @@ import type { FieldError } from './problem-schema.ts'
 export type HttpPart = 'body' | 'querystring' | 'params' | 'headers'
 
 /** Most fields that one reply names. */
-const maxFieldErrors = 20
+export const maxFieldErrors = 20
 
 /** What people read of a schema keyword; `schema` is the object that has the keyword. */
 type Explain = (error: ErrorObject, schema: Record<string, unknown>) => { code: string; message: string }

@@ -7,6 +7,7 @@ import { createClientAddressReader } from './client-address.ts'
 import { createClientErrorHandler } from './client-errors.ts'
 import { installCors } from './cors.ts'
 import { sendProblem, toProblem } from './errors.ts'
+import { installFieldRules } from './field-rules.ts'
 import type { Metrics } from './metrics.ts'
 import { createNotFoundHandler } from './not-found.ts'
 import { installOpenApi } from './openapi.ts'
@@ -132,6 +133,7 @@ export function createServer(options: ServerOptions): App {
   }
   if (options.onUndeclaredResponse) installStrictResponses(app, options.onUndeclaredResponse)
   installRouteRules(app, rules)
+  installFieldRules(app)
   const handleNotFound = createNotFoundHandler(app, report)
   installRequestContext(app, { writeHeaders, cors: installCors(app, config), log })
   const limitUnknown = rules.limiter('read')

@@ -7,6 +7,7 @@ import type {
   RawServerDefault,
 } from 'fastify'
 import type { RateLimitGroup } from '../config.ts'
+import type { FieldRules } from './field-rules.ts'
 import type { StepUp } from './step-up.ts'
 
 /** The server that modules add their routes to. */
@@ -34,6 +35,8 @@ declare module 'fastify' {
     rateLimit?: RateLimitGroup | false
     /** How recently, and how well, the caller must have proved who they are, where a living session is not enough. */
     stepUp?: StepUp
+    /** What the fields of the body, or of the query string, must keep to beside their schema. */
+    rules?: FieldRules
     /** Also for sessions that can do nothing yet but enrol the second factor which a role of theirs demands. */
     enrolment?: boolean
   }

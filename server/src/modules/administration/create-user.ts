@@ -1,5 +1,6 @@
 import type { Tx } from '../../db/store.ts'
 import { hashBounds, isTooDear, readHash, standardForm } from '../../hashing/stored-hash.ts'
+import { checkAll } from '../../http/field-rules.ts'
 import type { Principal } from '../../http/principal.ts'
 import { ProblemError } from '../../http/problems.ts'
 import { requireStepUp } from '../../http/step-up.ts'
@@ -7,7 +8,7 @@ import { emailKey } from '../../lib/text.ts'
 import { defaultRole, grantRole, refuseRolesBeyond } from '../access/index.ts'
 import type { Origin } from '../audit/index.ts'
 import { offeringReturn } from '../auth/index.ts'
-import { createUser, readNewUser } from '../users/index.ts'
+import { createUser, readNewUser, type UsernameDeps } from '../users/index.ts'
 import type { AdministrationDeps } from './deps.ts'
 import type { UserCreation } from './schemas.ts'
 
@@ -23,9 +24,8 @@ export async function createByAdministrator(
   principal: Principal,
   input: UserCreation,
 ): Promise<string> {
-  const { role, roles = [], password_hash, ...fields } = input
-  const user = readNewUser(deps, fields)
-  const imported = password_hash === undefined ? undefined : readPasswordHash(password_hash)
+  const { role, roles = [], password_hash } = input
+  const { user, imported } = readNewAccount(deps, input)
   const asked = new Set(
     [...roles, ...(role === undefined ? [] : [role])].filter(name => name !== defaultRole),
   )
@@ -50,6 +50,16 @@ export async function createByAdministrator(
     return userId
   }
   return offeringReturn(deps, user.email, () => store.transact(create))
+}
+
+/** The fields of a new account in kept form. @throws ProblemError validation_failed that names every bad one */
+export function readNewAccount(
+  deps: UsernameDeps,
+  { role: _, roles: __, password_hash, ...fields }: UserCreation,
+) {
+  const readHashed = () => (password_hash === undefined ? undefined : readPasswordHash(password_hash))
+  checkAll(() => readNewUser(deps, fields), readHashed)
+  return { user: readNewUser(deps, fields), imported: readHashed() }
 }
 
 /** The form in which a hash from elsewhere is kept. @throws ProblemError validation_failed */

@@ -1,5 +1,6 @@
-import type { preHandlerHookHandler, preValidationHookHandler } from 'fastify'
+import type { preHandlerHookHandler } from 'fastify'
 import { Type } from 'typebox'
+import { checkAll } from '../../http/field-rules.ts'
 import { principalOf } from '../../http/guard.ts'
 import { sendJsonText } from '../../http/json-text.ts'
 import { can } from '../../http/principal.ts'
@@ -9,16 +10,20 @@ import { stepUpSentence } from '../../http/step-up.ts'
 import type { App } from '../../http/types.ts'
 import { originOf } from '../audit/index.ts'
 import {
+  checkListQuery,
   createUserList,
-  refuseOtherFields,
+  namePlaces,
+  readFields,
+  refuseElsewhere,
+  refuseOwnPrivileges,
   UserListQuerySchema,
   UserListSchema,
   UserSchema,
 } from '../users/index.ts'
 import { changeUser } from './change-user.ts'
-import { createByAdministrator } from './create-user.ts'
+import { createByAdministrator, readNewAccount } from './create-user.ts'
 import type { AdministrationDeps } from './deps.ts'
-import { UserChangesSchema, UserCreationSchema } from './schemas.ts'
+import { type UserChanges, UserChangesSchema, type UserCreation, UserCreationSchema } from './schemas.ts'
 import { erase, remove } from './user-state.ts'
 
 const tags = ['administration']
@@ -32,7 +37,7 @@ export function userAdministrationRoutes(app: App, deps: AdministrationDeps): vo
   app.route({
     method: 'GET',
     url: '/users',
-    config: { access: { permission: 'users:read' } },
+    config: { access: { permission: 'users:read' }, rules: checkListQuery },
     schema: {
       operationId: 'listUsers',
       tags,
@@ -49,7 +54,10 @@ export function userAdministrationRoutes(app: App, deps: AdministrationDeps): vo
   app.route({
     method: 'POST',
     url: '/users',
-    config: { access: { permission: 'users:create' } },
+    config: {
+      access: { permission: 'users:create' },
+      rules: (input: UserCreation) => readNewAccount(deps, input),
+    },
     schema: {
       operationId: 'createUser',
       tags,
@@ -81,8 +89,14 @@ export function userAdministrationRoutes(app: App, deps: AdministrationDeps): vo
     app.route({
       method,
       url: '/users/:id',
-      config: { access: { permission: 'users:update' } },
-      preValidation: nameOtherRoutes,
+      config: {
+        access: { permission: 'users:update' },
+        rules: (input: UserChanges) =>
+          checkAll(
+            () => namePlaces(input, changedElsewhere),
+            () => readFields(input, deps.isReservedUsername),
+          ),
+      },
       preHandler: refuseOnOneself,
       schema: {
         operationId: method === 'PUT' ? 'updateUser' : 'patchUser',
@@ -160,22 +174,13 @@ const changedElsewhere: Readonly<Record<string, string>> = {
   password: 'POST /api/v1/users/{id}/password-reset: nobody chooses another’s password',
 }
 
-const nameOtherRoutes: preValidationHookHandler = ({ body }, _reply, done) => {
-  const fields = typeof body === 'object' && body !== null ? Object.keys(body) : []
-  const errors = fields
-    .filter(field => Object.hasOwn(changedElsewhere, field))
-    .map(field => ({
-      path: `/${field}`,
-      code: 'changed_elsewhere',
-      message: `${field} is changed with ${changedElsewhere[field]}`,
-    }))
-  done(errors.length > 0 ? new ProblemError('validation_failed', { errors }) : undefined)
-}
-
 /** Rights over others spare nobody the proofs that their own record asks of them. */
-const refuseOnOneself: preHandlerHookHandler = function (request, reply, done) {
+const refuseOnOneself: preHandlerHookHandler = (request, _reply, done) => {
   // The route's schema has checked the parameters.
   const { id } = request.params as { id: string }
-  if (id === principalOf(request).userId) refuseOtherFields.call(this, request, reply, done)
-  else done()
+  if (id === principalOf(request).userId) {
+    refuseOwnPrivileges(request.body)
+    refuseElsewhere(request.body)
+  }
+  done()
 }

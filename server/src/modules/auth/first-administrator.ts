@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import type { Store, Tx } from '../../db/store.ts'
 import { normalisePassword } from '../../hashing/candidates.ts'
 import type { PasswordHasher } from '../../hashing/pool.ts'
+import { checkAll } from '../../http/field-rules.ts'
 import { ProblemError } from '../../http/problems.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { equalInConstantTime, hmacSha256 } from '../../lib/secrets.ts'
@@ -112,13 +113,14 @@ async function createAdministrator(
   admit: (trx: Tx) => Promise<void>,
 ): Promise<string> {
   const { store, clock, hasher, passwordPolicy } = deps
-  const user = readNewUser(deps, input)
+  const needsSecondFactor = await roleNeedsSecondFactor(store.db, adminRole)
   const password = normalisePassword(input.password)
-  checkNewPassword(passwordPolicy, password, {
-    ...user,
-    names: [user.full_name],
-    needsSecondFactor: await roleNeedsSecondFactor(store.db, adminRole),
-  })
+  checkAll(
+    () => readNewUser(deps, input),
+    () =>
+      checkNewPassword(passwordPolicy, password, { ...input, names: [input.full_name], needsSecondFactor }),
+  )
+  const user = readNewUser(deps, input)
   const password_hash = await hasher.hash(password)
   return store.transact(async trx => {
     const at = clock.now()

@@ -1,6 +1,7 @@
 import { normalisePassword } from '../../hashing/candidates.ts'
 import type { PasswordHasher } from '../../hashing/pool.ts'
 import { addressGroup } from '../../http/client-address.ts'
+import { checkAll } from '../../http/field-rules.ts'
 import { can, type Principal } from '../../http/principal.ts'
 import type { FieldError } from '../../http/problem-schema.ts'
 import { ProblemError } from '../../http/problems.ts'
@@ -8,7 +9,7 @@ import { requireStepUp } from '../../http/step-up.ts'
 import { emailKey } from '../../lib/text.ts'
 import { defaultRole, grantRole, refuseRolesBeyond } from '../access/index.ts'
 import type { Origin } from '../audit/index.ts'
-import { createUser, type NewUser, readNewUser } from '../users/index.ts'
+import { createUser, type NewUser, readFields, readNewUser } from '../users/index.ts'
 import { unlessLimited } from './owner.ts'
 import { checkNewPassword, type PasswordPolicy } from './password-policy.ts'
 import { type PrivateRegistrationDeps, registerLater } from './private-registration.ts'
@@ -61,13 +62,9 @@ async function accept(
   if (deps.registration === 'closed' && !creator) throw new ProblemError('registration_closed')
   const roles = askedRoles(input)
   if (!creator) refusePrivileged(input)
+  checkRegistration(deps, input)
   const user = readNewUser(deps, input)
   const password = normalisePassword(input.password)
-  checkConfirmation(input)
-  checkNewPassword(deps.passwordPolicy, password, {
-    ...user,
-    names: [user.full_name, user.first_name, user.last_name],
-  })
   if (creator && (roles.length > 0 || input.email_verified)) {
     requireStepUp('highest', creator, deps.clock.now())
   }
@@ -137,9 +134,31 @@ function refusePrivileged(input: Registration): void {
   throw new ProblemError('forbidden_field', { errors })
 }
 
-function checkConfirmation({ password, confirm_password }: Registration): void {
-  if (confirm_password === undefined) return
-  if (normalisePassword(confirm_password) === normalisePassword(password)) return
+/**
+ * What a registration must keep to beside its schema; fields may be missing.
+ * @throws ProblemError validation_failed that names every bad field
+ */
+export function checkRegistration(
+  deps: Pick<RegisterDeps, 'passwordPolicy' | 'isReservedUsername'>,
+  input: Partial<Registration>,
+): void {
+  const { password, confirm_password, email, username, full_name, first_name, last_name } = input
+  checkAll(
+    () => readFields({ ...input }, deps.isReservedUsername),
+    () => checkConfirmation(password, confirm_password),
+    () =>
+      password === undefined ||
+      checkNewPassword(deps.passwordPolicy, normalisePassword(password), {
+        email,
+        username,
+        names: [full_name, first_name, last_name],
+      }),
+  )
+}
+
+function checkConfirmation(password?: string, confirmed?: string): void {
+  if (password === undefined || confirmed === undefined) return
+  if (normalisePassword(confirmed) === normalisePassword(password)) return
   throw new ProblemError('validation_failed', {
     errors: [
       { path: '/confirm_password', code: 'mismatch', message: 'confirm_password must equal password' },

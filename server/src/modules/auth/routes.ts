@@ -15,8 +15,14 @@ import { type LoginDeps, login } from './login.ts'
 import { mfaRoutes } from './mfa-routes.ts'
 import { passkeyRoutes } from './passkey-routes.ts'
 import { type RecoveryDeps, recoveryRoutes } from './recovery-routes.ts'
-import { type RegisterDeps, register } from './register.ts'
-import { LoginSchema, PasswordChangeSchema, RegistrationSchema, SetupSchema } from './schemas.ts'
+import { checkRegistration, type RegisterDeps, register } from './register.ts'
+import {
+  LoginSchema,
+  PasswordChangeSchema,
+  type Registration,
+  RegistrationSchema,
+  SetupSchema,
+} from './schemas.ts'
 import type { SecondFactorDeps } from './second-factor.ts'
 import { stepUpRoutes } from './step-up-routes.ts'
 
@@ -40,7 +46,11 @@ export function authRoutes(app: App, deps: AuthDeps & ArrivalReplyDeps & { brows
   app.route({
     method: 'POST',
     url: '/auth/register',
-    config: { access: { optional: true }, rateLimit: 'register' },
+    config: {
+      access: { optional: true },
+      rateLimit: 'register',
+      rules: (input: Registration) => checkRegistration(deps, input),
+    },
     preValidation: refusePrivilegedFields,
     schema: {
       operationId: 'register',

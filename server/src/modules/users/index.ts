@@ -19,7 +19,7 @@ export { type EraseDeps, eraseDueUsers, eraseUser } from './erase.ts'
 export { aboutEmail, readFields } from './fields.ts'
 export { userJobs } from './jobs.ts'
 export { deactivateUser, restoreUser, softDeleteUser } from './lifecycle.ts'
-export { createUserList } from './list/list-users.ts'
+export { checkListQuery, createUserList } from './list/list-users.ts'
 export { UserListQuerySchema, UserListSchema } from './list/schemas.ts'
 export { createUsernameCounter, type UsernameCounter } from './metrics.ts'
 export { createNobodysHashes, type NobodysHashes } from './password-kinds/nobodys-hashes.ts'
@@ -28,7 +28,13 @@ export { setPrivacy } from './profile/profiles.ts'
 export { type ProfileDeps, profileRoutes } from './profile/routes.ts'
 export { readPublicUser, viewOf } from './profile/viewing.ts'
 export { createUserReader, type UserReader } from './reading.ts'
-export { isPrivilegedField, refuseFields, refuseOtherFields } from './refused-fields.ts'
+export {
+  isPrivilegedField,
+  namePlaces,
+  refuseElsewhere,
+  refuseFields,
+  refuseOwnPrivileges,
+} from './refused-fields.ts'
 export {
   type Credential,
   changePasswordHash,

@@ -1,4 +1,3 @@
-import type { preValidationHookHandler } from 'fastify'
 import type { FieldError } from '../../http/problem-schema.ts'
 import { ProblemError } from '../../http/problems.ts'
 import { ProfileChangesSchema, UserSchema } from './schemas.ts'
@@ -21,14 +20,21 @@ export function refuseFields(body: unknown, isRefused: (field: string) => boolea
   if (errors.length > 0) throw new ProblemError('forbidden_field', { errors })
 }
 
-/** For routes that change one's own record. */
-export const refuseOtherFields: preValidationHookHandler = ({ body }, _reply, done) => {
+/** Keeps a change of one's own record from fields that nobody sets on themselves. @throws ProblemError forbidden_field */
+export function refuseOwnPrivileges(body: unknown): void {
   const settable = { ...ProfileChangesSchema.properties, ...changedElsewhere }
   refuseFields(body, field => isPrivilegedField(field, settable), 'can’t be set by its owner')
-  const isElsewhere = (field: string) => Object.hasOwn(changedElsewhere, field)
-  const message = (field: string) => `${field} is changed with ${changedElsewhere[field]}`
+}
+
+/** Names the routes of fields which the record's own does not change. @throws ProblemError validation_failed */
+export const refuseElsewhere = (body: unknown): void => namePlaces(body, changedElsewhere)
+
+/** Names where fields are changed. @throws ProblemError validation_failed for any that are there */
+export function namePlaces(body: unknown, places: Readonly<Record<string, string>>): void {
+  const isElsewhere = (field: string) => Object.hasOwn(places, field)
+  const message = (field: string) => `${field} is changed with ${places[field]}`
   const errors = fieldErrors(body, isElsewhere, 'changed_elsewhere', message)
-  done(errors.length > 0 ? new ProblemError('validation_failed', { errors }) : undefined)
+  if (errors.length > 0) throw new ProblemError('validation_failed', { errors })
 }
 
 function fieldErrors(

@@ -1,13 +1,15 @@
 import type { FastifyRequest } from 'fastify'
 import type { Store } from '../../db/store.ts'
+import { checkAll } from '../../http/field-rules.ts'
 import { principalOf } from '../../http/guard.ts'
 import { sendJsonText } from '../../http/json-text.ts'
 import { problemResponses, ref } from '../../http/schemas.ts'
 import type { App } from '../../http/types.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { originOf } from '../audit/index.ts'
+import { readFields } from './fields.ts'
 import type { UserReader } from './reading.ts'
-import { refuseOtherFields } from './refused-fields.ts'
+import { refuseElsewhere, refuseOwnPrivileges } from './refused-fields.ts'
 import { type ProfileChanges, ProfileChangesSchema, UserSchema } from './schemas.ts'
 import { updateProfile } from './update-profile.ts'
 
@@ -57,8 +59,8 @@ export function userRoutes(app: App, deps: { store: Store; clock: Clock; users: 
       app.route({
         method,
         url: path,
-        config: { access: 'self' },
-        preValidation: refuseOtherFields,
+        config: { access: 'self', rules: checkOwnChange },
+        preValidation: async ({ body }) => refuseOwnPrivileges(body),
         schema: {
           operationId: `${method === 'PUT' ? 'update' : 'patch'}${twin.suffix}`,
           tags: ['users'],
@@ -79,3 +81,15 @@ export function userRoutes(app: App, deps: { store: Store; clock: Clock; users: 
     }
   }
 }
+
+/** Of fields that are changed elsewhere nothing else is said. */
+const checkOwnChange = (input: ProfileChanges): void =>
+  checkAll(
+    () => refuseElsewhere(input),
+    () =>
+      readFields(
+        Object.fromEntries(
+          Object.entries(input).filter(([field]) => Object.hasOwn(ProfileChangesSchema.properties, field)),
+        ),
+      ),
+  )

@@ -1,5 +1,6 @@
 import { LRUCache } from 'lru-cache'
 import type { Db } from '../../../db/store.ts'
+import { checkAll } from '../../../http/field-rules.ts'
 import { type PagedList, pageOf, readCursor } from '../../../http/paging.ts'
 import { ProblemError } from '../../../http/problems.ts'
 import { readTime } from '../../../http/read-time.ts'
@@ -86,6 +87,7 @@ const orders: Record<UserSort, Pick<Part, 'key' | 'descending'>> = {
 /** What is read for a query, one part after the other. */
 export function partsOf(query: UserListQuery, now: Date): Part[] {
   const { q, sort, role } = query
+  checkListQuery(query)
   const filter = {
     now,
     ...(role === defaultRole ? { noAdministrators: true } : { role }),
@@ -95,14 +97,27 @@ export function partsOf(query: UserListQuery, now: Date): Part[] {
     to: idFloor(query.created_before, 'created_before'),
     lastLoginBefore: timeOf(query.last_login_before, 'last_login_before'),
   }
-  if (filter.lastLoginBefore && (q !== undefined || !(sort ?? 'last_login_at').endsWith('last_login_at'))) {
-    refuse('sort', 'With last_login_before it takes last_login_at or -last_login_at, and no q.')
-  }
   if (q === undefined) {
     return [{ ...orders[sort ?? (filter.lastLoginBefore ? '-last_login_at' : '-created_at')], filter }]
   }
-  if (sort !== undefined) refuse('sort', 'A search has an order of its own: leave sort out where there is q.')
   return searchParts(q.trim(), filter)
+}
+
+/** What a query must keep to beside its schema. @throws ProblemError validation_failed that names every bad part */
+export function checkListQuery({ q, sort, ...times }: Partial<UserListQuery>): void {
+  checkAll(
+    () => timeOf(times.created_after, 'created_after'),
+    () => timeOf(times.created_before, 'created_before'),
+    () => timeOf(times.last_login_before, 'last_login_before'),
+    () => {
+      const byLogin = times.last_login_before !== undefined
+      if (byLogin && (q !== undefined || !(sort ?? 'last_login_at').endsWith('last_login_at'))) {
+        refuse('sort', 'With last_login_before it takes last_login_at or -last_login_at, and no q.')
+      } else if (q !== undefined && sort !== undefined) {
+        refuse('sort', 'A search has an order of its own: leave sort out where there is q.')
+      }
+    },
+  )
 }
 
 function searchParts(q: string, filter: Part['filter']): Part[] {

@@ -1,4 +1,5 @@
 import type { Db, Store, Tx } from '../../../db/store.ts'
+import { checkAll } from '../../../http/field-rules.ts'
 import type { FieldError } from '../../../http/problem-schema.ts'
 import { ProblemError } from '../../../http/problems.ts'
 import { equalJson, type Json, type JsonObject } from '../../../lib/json.ts'
@@ -104,7 +105,8 @@ async function record(
   await store.announce(trx, { kind: 'user', id: user.id })
 }
 
-function readProfileUpdate(input: ProfileUpdate): ProfileUpdate {
+/** A change in the form in which it is kept. @throws ProblemError validation_failed that names every bad field */
+export function readProfileUpdate(input: ProfileUpdate): ProfileUpdate {
   const { skills, languages, education, experience } = input
   const errors: FieldError[] = []
   const lists = {
@@ -115,7 +117,10 @@ function readProfileUpdate(input: ProfileUpdate): ProfileUpdate {
       experience: experience.map((one, at) => readEntry(`/experience/${at}`, one, errors)),
     }),
   }
-  if (errors.length > 0) throw new ProblemError('validation_failed', { errors })
+  const refuse = () => {
+    if (errors.length > 0) throw new ProblemError('validation_failed', { errors })
+  }
+  checkAll(refuse, () => readFields(input))
   return readFields({ ...input, ...lists })
 }
 

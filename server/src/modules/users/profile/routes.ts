@@ -9,7 +9,7 @@ import { originOf } from '../../audit/index.ts'
 import type { UserReader } from '../reading.ts'
 import { UserSchema } from '../schemas.ts'
 import { searchUsers } from '../search/search.ts'
-import { changeProfile, readProfile } from './profiles.ts'
+import { changeProfile, readProfile, readProfileUpdate } from './profiles.ts'
 import { toPublicProfile, toPublicUser } from './public-view.ts'
 import {
   ProfileSchema,
@@ -58,7 +58,7 @@ function ownProfileRoutes(app: App, { store, clock }: ProfileDeps): void {
   app.route({
     method: 'PUT',
     url: '/users/me/profile',
-    config: { access: 'self' },
+    config: { access: 'self', rules: readProfileUpdate },
     schema: {
       operationId: 'updateProfile',
       tags: ['users'],
