@@ -38,6 +38,11 @@ test.each([
   expect(compilePattern(source).stepsFor(1)).toBeGreaterThan(0)
 })
 
+test('what may come never or ever so often still counts as it is compiled: once', () => {
+  const many = `(?:(?:${'ab'.repeat(100)}){0,}){20}`
+  expect(sizeOf(many)).toBeLessThanOrEqual(2 * estimateProgramSize(many))
+})
+
 test('what is read off a pattern is never far below what it compiles to', () => {
   const atom = fc.constantFrom(
     'a',

@@ -33,9 +33,10 @@ export function estimateProgramSize(source: string): number {
   return group.size
 }
 
-/** `x{2,5}` is two, and three that may be left out; `x{2,}` is two and a way back. */
+/** `x{2,5}` is two, and three that may be left out; `x{2,}` is two and a way back, `x{0,}` one and a way around it. */
 function repeated(size: number, least: number, most: string | undefined): number {
   if (most === undefined) return Math.max(size * least, 1)
-  const optional = most === ',' ? 0 : Number(most.slice(1)) - least
+  if (most === ',') return size * Math.max(least, 1) + 1
+  const optional = Number(most.slice(1)) - least
   return size * (least + optional) + Math.max(optional, 1)
 }
