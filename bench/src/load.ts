@@ -14,6 +14,8 @@ export async function closedLoop(options: {
   seconds: number
   next: NextRequest
   expected: number
+  /** Whether a client that is told to come back (503) does so: where more hashing is asked for than fits. */
+  comesBack?: boolean
   onReply?: (reply: Reply, client: number) => void
 }): Promise<number> {
   const { clients, expected, next, onReply } = options
@@ -26,15 +28,16 @@ export async function closedLoop(options: {
     new Promise<void>((resolve, reject) => {
       const again = () => connection.send(next(client), done, reject)
       function done(reply: Reply) {
-        // Told to come back: a busy machine, and no figure. The wait is part of the time.
-        const isBusy = reply.status === 503 && expected !== 503
+        // Told to come back: no figure, and the wait is part of the time.
+        const isBusy = options.comesBack === true && reply.status === 503
         if (reply.status !== expected && !isBusy) return reject(unexpected(reply))
         if (!isBusy) {
           onReply?.(reply, client)
           count++
         }
-        if (performance.now() < end) again()
-        else resolve()
+        if (performance.now() >= end) resolve()
+        else if (isBusy) setTimeout(again, 100)
+        else again()
       }
       again()
     })

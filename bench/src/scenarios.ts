@@ -123,7 +123,14 @@ function signIns(
 ): Promise<number> {
   const requests = users.map(loginRequest)
   let turn = 0
-  return closedLoop({ port, clients, seconds, next: () => pick(requests, turn++), expected: 200 })
+  return closedLoop({
+    port,
+    clients,
+    seconds,
+    next: () => pick(requests, turn++),
+    expected: 200,
+    comesBack: true,
+  })
 }
 
 export type Latency = { p50: number; p95: number; p99: number; max: number; loginsPerSecond: number }
@@ -181,6 +188,7 @@ export const registrations = (service: Service, seconds: number): Promise<number
     seconds,
     next: () => prepare('POST', '/api/v1/auth/register', { body: registration() }),
     expected: 201,
+    comesBack: true,
   })
 
 async function readOnce({ port }: Service, request: Buffer | undefined): Promise<string> {

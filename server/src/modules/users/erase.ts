@@ -1,6 +1,7 @@
 import type { ErasedPerson, Eraser } from '../../db/eraser.ts'
 import type { Store, Tx } from '../../db/store.ts'
 import { addTime, days } from '../../lib/clock.ts'
+import { noteProgress } from '../../lib/progress.ts'
 import { appendAudit, type Origin } from '../audit/index.ts'
 import { appendEvent } from '../events/index.ts'
 import { deleteUser, findDueForErasure, type LockedUser, lockUser } from './repo.ts'
@@ -46,6 +47,7 @@ export async function eraseDueUsers(deps: EraseDeps, at: Date, afterDays: number
         await eraseUser(deps, trx, at, { actorType: 'system' }, user)
         erased += 1
       })
+      noteProgress()
     }
     if (due.length < 100) return erased
   }

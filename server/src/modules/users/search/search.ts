@@ -2,6 +2,7 @@ import type { Pool } from 'pg'
 import type { Store } from '../../../db/store.ts'
 import { pageOf, readCursor } from '../../../http/paging.ts'
 import { ProblemError } from '../../../http/problems.ts'
+import { noteProgress } from '../../../lib/progress.ts'
 import { type PublicUser, toPublicUser } from '../profile/public-view.ts'
 import { findPage, type Hit, lockOutdated, refreshSearchRow } from './repo.ts'
 import { foldSkill, searchForm, stagesOf, wordsOf } from './terms.ts'
@@ -83,5 +84,5 @@ export async function refreshOutdated({ transact }: Store): Promise<void> {
       for (const id of ids) await refreshSearchRow(trx, id)
       return ids.length
     })
-  while ((await refreshSome()) > 0);
+  while ((await refreshSome()) > 0) noteProgress()
 }

@@ -2,6 +2,7 @@ import type { Store, Tx } from '../../../db/store.ts'
 import type { Principal } from '../../../http/principal.ts'
 import { ProblemError } from '../../../http/problems.ts'
 import { latestTime } from '../../../lib/clock.ts'
+import { noteProgress } from '../../../lib/progress.ts'
 import { refuseMightier } from '../../access/index.ts'
 import { appendAudit, type Origin } from '../../audit/index.ts'
 import { appendEvent } from '../../events/index.ts'
@@ -116,6 +117,7 @@ export async function endExpired(store: Store, at: Date): Promise<void> {
         const user = await lockUser(trx, id)
         if (user) await noteEnd(store, trx, at, user)
       })
+      noteProgress()
     }
     if (ids.length < 200) return
   }
