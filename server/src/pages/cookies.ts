@@ -24,6 +24,8 @@ export type PageCookies = {
   newFlow(flow: Omit<Flow, 'id'>): Flow
   readFlow(request: FastifyRequest, id: string | undefined): Flow | undefined
   keepFlow(reply: FastifyReply, flow: Flow): void
+  /** Drops the oldest of the sign-ins under way: many would make a browser's headers too long for any request. */
+  dropOldFlows(request: FastifyRequest, reply: FastifyReply): void
   dropFlow(reply: FastifyReply, id: string): void
   /** Which link of a mail this browser has just used. */
   usedLink(request: FastifyRequest): string | undefined
@@ -38,6 +40,8 @@ export type PageCookies = {
 
 /** Seconds for which a sign-in may be under way: as long as an `mfa_token` lives. */
 const flowLifetime = 600
+/** Sign-ins that one browser may have under way, in as many tabs. */
+const mostFlows = 5
 const offerMemory = 400 * 86_400
 
 export function createPageCookies(app: App, publicUrl: string): PageCookies {
@@ -57,6 +61,12 @@ export function createPageCookies(app: App, publicUrl: string): PageCookies {
     keepFlow(reply, { id, ...flow }) {
       const value = Buffer.from(JSON.stringify(flow)).toString('base64url')
       reply.setCookie(`${prefix}flow_${id}`, value, { ...lax, maxAge: flowLifetime })
+    },
+    dropOldFlows(request, reply) {
+      // Browsers send cookies of one path in the order in which they were made (RFC 6265, 5.4).
+      const names = Object.keys(app.parseCookie(request.headers.cookie ?? ''))
+      const flows = names.filter(name => name.startsWith(`${prefix}flow_`))
+      for (const name of flows.slice(0, -(mostFlows - 1))) reply.clearCookie(name, lax)
     },
     dropFlow: (reply, id) => void reply.clearCookie(`${prefix}flow_${id}`, lax),
     usedLink: request => read(request, 'used_link'),

@@ -1,5 +1,6 @@
 import { generateSync } from 'otplib'
 import { describe, expect, test } from 'vitest'
+import { minutes } from '../lib/clock.ts'
 import { useTestApp } from '../testing/harness.ts'
 import { lastSent } from '../testing/outbox.ts'
 import { createVisitor } from '../testing/page-visitor.ts'
@@ -73,6 +74,46 @@ describe('who must have a second factor', () => {
     const done = await visitor.post('/sign-in/enrol/passkey', { credential })
     expect(done.location).toBe('/sign-in/enrol/recovery-codes')
   })
+})
+
+test('nobody enrols anything in a browser that was left open: they prove who they are first', async () => {
+  const user = await roster.signUp()
+  const visitor = createVisitor(roster)
+  const flow = await visitor.begin(user.email)
+  await visitor.post('/sign-in/password', { flow, password: user.password })
+  expect((await visitor.get('/sign-in/passkey')).status).toBe(200)
+  roster.clock.advance(minutes(10) + 1)
+  const again = `/sign-in?prompt=login&login_hint=${encodeURIComponent(user.email)}`
+  for (const path of ['/passkey', '/enrol/sms', '/enrol/email', '/enrol/passkey', '/enrol/recovery-codes'])
+    expect((await visitor.get(`/sign-in${path}`)).location).toBe(
+      `${again}&next=${encodeURIComponent(`/sign-in${path}`)}`,
+    )
+  for (const path of ['/passkey', '/enrol/totp', '/enrol/sms', '/enrol/email', '/enrol/recovery-codes'])
+    expect((await visitor.post(`/sign-in${path}`, { step: 'begin' })).location).toBe(again)
+  expect(await roster.sql('select 1 from second_factors where user_id = $1', [user.id])).toEqual([])
+})
+
+test('who has recovery codes keeps them, and who enrols is named in the log', async () => {
+  const { admin, visitor } = await enrolling()
+  await visitor.post('/sign-in/enrol/email', {})
+  const { code = '' } = await lastSent(roster, admin.email, 'mfa_code')
+  await visitor.post('/sign-in/enrol/email', { step: 'confirm', target: admin.email, code })
+  expect((await visitor.get('/sign-in/enrol/recovery-codes')).status).toBe(200)
+  await visitor.post('/sign-in/enrol/recovery-codes', {})
+  expect((await visitor.get('/sign-in/enrol/recovery-codes?next=%2Faccount')).location).toBe('/account')
+  const entries = await roster.sql(
+    `select action, actor_type, actor_id from audit_log
+     where subject_id = $1 and action in ('mfa.enrolled', 'mfa.recovery_codes_created')
+     order by action`,
+    [admin.id],
+  )
+  expect(entries).toEqual(
+    ['mfa.enrolled', 'mfa.recovery_codes_created'].map(action => ({
+      action,
+      actor_type: 'user',
+      actor_id: admin.id,
+    })),
+  )
 })
 
 test('nobody who is not signed in enrols anything', async () => {

@@ -1,6 +1,7 @@
 import { renderSVG } from 'uqr'
 import type { Principal } from '../http/principal.ts'
 import { ProblemError } from '../http/problems.ts'
+import { stepUpProblem } from '../http/step-up.ts'
 import { type Html, html } from '../lib/html.ts'
 import { originOf } from '../modules/audit/index.ts'
 import {
@@ -22,7 +23,8 @@ import type { Visitor } from './visitor.ts'
 
 /*
  * Enrolling a second factor right after signing in, where a role demands one, and a passkey, which is offered. What
- * is done here is done for whoever is signed in in this browser, so each form must come from our own pages.
+ * is done here is done for whoever is signed in in this browser, so each form must come from our own pages, and they
+ * must have proved who they are as recently, and as well, as the API wants for the same.
  */
 
 const methods = ['totp', 'passkey', 'sms', 'email'] as const
@@ -69,7 +71,7 @@ export const enrolTotpPage = (deps: PagesDeps): Page => ({
   rateLimit: 'mfa',
   get: visit => ({ redirect: address('/sign-in/enrol', { next: visit.query.next }) }),
   post: (visit, form) =>
-    withVisitor(deps, visit, async ({ principal }) => {
+    withProvedVisitor(deps, visit, async ({ principal }) => {
       if (form.step === 'begin') {
         const { otpauth_url } = await beginTotp(deps, principal)
         return showTotp(visit, { url: otpauth_url, next: form.next })
@@ -115,9 +117,9 @@ export const enrolBySending = (deps: PagesDeps, method: 'sms' | 'email'): Page =
   path: `/sign-in/enrol/${method}`,
   rateLimit: 'mfa',
   get: visit =>
-    withVisitor(deps, visit, async visitor => showSending(visit, method, visitor, visit.query.next)),
+    withProvedVisitor(deps, visit, async visitor => showSending(visit, method, visitor, visit.query.next)),
   post: (visit, form) =>
-    withVisitor(deps, visit, async visitor => {
+    withProvedVisitor(deps, visit, async visitor => {
       if (form.step === 'confirm') {
         await confirmCode(deps, visit, visitor.principal, method, form)
         return { redirect: address('/sign-in/enrol/recovery-codes', { next: form.next }) }
@@ -193,7 +195,7 @@ async function confirmCode(
   form: Form,
 ): Promise<void> {
   if (!form.code?.trim()) throw new ProblemError('invalid_code')
-  await confirmFactor(deps, originOf(visit.request), principal, method, form.code)
+  await confirmFactor(deps, originOf(visit.request, principal), principal, method, form.code)
 }
 
 function codeFaults(visit: Visit, problem: ProblemError): Faults {
@@ -206,8 +208,10 @@ export const recoveryCodesPage = (deps: PagesDeps): Page => ({
   path: '/sign-in/enrol/recovery-codes',
   rateLimit: 'mfa',
   get: visit =>
-    withVisitor(deps, visit, async () => {
+    withProvedVisitor(deps, visit, async ({ principal }) => {
       const { say, query } = visit
+      // New ones would make those that they keep worthless.
+      if (await hasRecoveryCodes(deps, principal)) return { redirect: landing(deps, query.next) }
       return {
         title: say('enrol.recovery_title'),
         body: html`${lead(say('enrol.recovery_text'))}${formTo('/sign-in/enrol/recovery-codes', [
@@ -217,9 +221,9 @@ export const recoveryCodesPage = (deps: PagesDeps): Page => ({
       }
     }),
   post: (visit, form) =>
-    withVisitor(deps, visit, async ({ principal }) => {
+    withProvedVisitor(deps, visit, async ({ principal }) => {
       const { say } = visit
-      const codes = await createRecoveryCodes(deps, originOf(visit.request), principal)
+      const codes = await createRecoveryCodes(deps, originOf(visit.request, principal), principal)
       return {
         title: say('enrol.recovery_title'),
         body: html`${lead(say('enrol.recovery_text'))}<ul class="codes">${codes.map(code => html`<li>${code}</li>`)}</ul>
@@ -228,6 +232,11 @@ ${buttonLink(landing(deps, form.next), say('enrol.recovery_kept'))}`,
     }),
 })
 
+async function hasRecoveryCodes({ factors, store }: PagesDeps, { userId }: Principal): Promise<boolean> {
+  const enrolled = await factors.list(store.db, userId)
+  return enrolled.some(({ method }) => method === 'recovery_code')
+}
+
 /** `/sign-in/enrol/passkey` where a factor is demanded, `/sign-in/passkey` where it is an offer. */
 export const newPasskeyPage = (deps: PagesDeps, kind: 'demanded' | 'offered'): Page => {
   const path = kind === 'offered' ? '/sign-in/passkey' : '/sign-in/enrol/passkey'
@@ -235,14 +244,14 @@ export const newPasskeyPage = (deps: PagesDeps, kind: 'demanded' | 'offered'): P
     path,
     rateLimit: 'mfa',
     get: visit =>
-      withVisitor(deps, visit, async visitor => {
+      withProvedVisitor(deps, visit, async visitor => {
         const shown = await showNewPasskey(deps, visit, visitor, kind, visit.query.next)
         return { ...shown, cookies: [reply => deps.cookies.noteOffered(reply)] }
       }),
     post: (visit, form) =>
-      withVisitor(deps, visit, async ({ principal }) => {
+      withProvedVisitor(deps, visit, async ({ principal }) => {
         const credential = readNewPasskey(form.credential)
-        await registerPasskey(deps, originOf(visit.request), principal, credential, undefined)
+        await registerPasskey(deps, originOf(visit.request, principal), principal, credential, undefined)
         return { redirect: address('/sign-in/enrol/recovery-codes', { next: form.next }) }
       }),
     failed: (visit, form, problem) =>
@@ -286,8 +295,22 @@ export async function withVisitor(
   go: (visitor: Visitor) => Promise<Outcome>,
 ): Promise<Outcome> {
   const visitor = await visit.visitor()
-  if (visitor) return go(visitor)
-  const { request } = visit
-  const here = request.method === 'GET' ? ownPath(request.url, deps.publicUrl) : undefined
-  return { redirect: address('/sign-in', { next: here }) }
+  return visitor ? go(visitor) : { redirect: address('/sign-in', { next: here(deps, visit) }) }
 }
+
+/** For whoever has just proved who they are, with their second factor where they have one; else they sign in again. */
+function withProvedVisitor(
+  deps: PagesDeps,
+  visit: Visit,
+  go: (visitor: Visitor) => Promise<Outcome>,
+): Promise<Outcome> {
+  return withVisitor(deps, visit, async visitor => {
+    if (!stepUpProblem('highest', visitor.principal, deps.clock.now())) return go(visitor)
+    const login_hint = visitor.user.email
+    return { redirect: address('/sign-in', { prompt: 'login', login_hint, next: here(deps, visit) }) }
+  })
+}
+
+/** Where to come back to; what a form was sent to can't be opened. */
+const here = ({ publicUrl }: PagesDeps, { request }: Visit): string | undefined =>
+  request.method === 'GET' ? ownPath(request.url, publicUrl) : undefined

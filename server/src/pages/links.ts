@@ -38,7 +38,7 @@ const linkPages: readonly LinkPage[] = [
     asksPassword: false,
     async act(deps, visit, token) {
       const principal = (await visit.visitor())?.principal
-      const { handedOver } = await verifyEmail(deps, originOf(visit.request), principal, { token })
+      const { handedOver } = await verifyEmail(deps, originOf(visit.request, principal), principal, { token })
       return handedOver ? 'handed-over' : undefined
     },
   },

@@ -67,7 +67,8 @@ export function addPage(app: App, deps: PagesDeps, page: Page): void {
 
 async function submit(deps: PagesDeps, page: Page, visit: Visit, form: Form): Promise<Outcome> {
   if (!page.anyOrigin && !isFromOurPages(visit.request, deps.browserMode.isOurs)) return foreignForm(visit)
-  return deps.repeats.once(page.path, form, async () => {
+  const posted = { path: page.path, cookies: visit.request.headers.cookie ?? '', form }
+  return deps.repeats.once(posted, async () => {
     try {
       return (await page.post?.(visit, form)) ?? notFound(visit)
     } catch (error) {

@@ -6,7 +6,8 @@ const most = 10_000
 
 /**
  * Answers a form that is posted twice, as by a double click, once: what comes second waits for the first, and gets
- * its outcome. A form is known by the random number in it and by what was filled in.
+ * its outcome, cookies and all. So it is known by the browser's own cookies, the random number in the form, and what
+ * was filled in: nobody else can ask for it.
  */
 export function createRepeats<Outcome>(now: () => number = () => performance.now()) {
   const known = new Map<string, { outcome: Promise<Outcome>; until: number }>()
@@ -20,14 +21,13 @@ export function createRepeats<Outcome>(now: () => number = () => performance.now
 
   return {
     once(
-      path: string,
-      form: Readonly<Record<string, string>>,
+      posted: { path: string; cookies: string; form: Readonly<Record<string, string>> },
       run: () => Promise<Outcome>,
     ): Promise<Outcome> {
-      const { form: id } = form
+      const { form: id } = posted.form
       if (id === undefined || !/^[\w-]{16}$/.test(id)) return run()
       forgetOld()
-      const key = sha256(JSON.stringify([path, id, form])).toString('base64')
+      const key = sha256(JSON.stringify(posted)).toString('base64')
       const before = known.get(key)
       if (before) return before.outcome
       const outcome = run()

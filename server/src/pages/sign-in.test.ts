@@ -83,6 +83,44 @@ test('a page that was open for too long says so, and two tabs don’t disturb ea
   expect([old.status, old.text.includes('This page is too old')]).toEqual([410, true])
 })
 
+test('signing out ends the session of a browser that has the refresh token alone', async () => {
+  const user = await roster.signUp()
+  const visitor = createVisitor()
+  const flow = await visitor.begin(user.email)
+  await visitor.post('/sign-in/password', { flow, password: password(user) })
+  visitor.jar.delete('roster_session')
+  expect((await visitor.get('/sign-out')).text).toContain('<form')
+  await visitor.post('/sign-out', {})
+  const { body } = await roster.get('/api/v1/auth/sessions', { token: user.token })
+  expect(body.sessions ?? body.items).toHaveLength(1)
+  expect(visitor.jar.has('roster_refresh')).toBe(false)
+  const [entry] = await roster.sql(
+    `select actor_type, actor_id from audit_log where subject_id = $1 and action = 'session.revoked'`,
+    [user.id],
+  )
+  expect(entry).toEqual({ actor_type: 'user', actor_id: user.id })
+})
+
+test('a sign-in that is begun again and again leaves a browser few cookies, and the last ones good', async () => {
+  const visitor = createVisitor()
+  const flows: string[] = []
+  for (let n = 0; n < 20; n += 1) flows.push(await visitor.begin(`person${n}@example.com`))
+  expect([...visitor.jar.keys()].filter(name => name.startsWith('roster_flow_'))).toHaveLength(5)
+  for (const flow of flows.slice(-5))
+    expect((await visitor.get(`/sign-in/password?flow=${flow}`)).status).toBe(200)
+})
+
+test('what came of a form is for the browser that posted it, whoever else posts the same', async () => {
+  const user = await roster.signUp()
+  const visitor = createVisitor()
+  const flow = await visitor.begin(user.email)
+  const form = { form: 'sixteen_letters_', flow, password: password(user) }
+  expect((await visitor.post('/sign-in/password', form)).location).toBe('/account')
+  const stranger = createVisitor()
+  const reply = await stranger.post('/sign-in/password', form)
+  expect([reply.status, stranger.jar.size]).toEqual([410, 0])
+})
+
 describe('a second factor', () => {
   test('is asked for before anybody is signed in, and counted as everywhere', async () => {
     const user = await roster.signUp()

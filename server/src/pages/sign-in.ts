@@ -37,7 +37,10 @@ export const namePage = (deps: PagesDeps): Page => ({
     })
     return {
       redirect: address('/sign-in/password', { flow: flow.id }),
-      cookies: [reply => deps.cookies.keepFlow(reply, flow)],
+      cookies: [
+        reply => deps.cookies.dropOldFlows(visit.request, reply),
+        reply => deps.cookies.keepFlow(reply, flow),
+      ],
     }
   },
 })

@@ -11,20 +11,24 @@ export const signOutPage = (deps: PagesDeps): Page => ({
   async get(visit) {
     const { say } = visit
     const visitor = await visit.visitor()
-    if (!visitor) return { redirect: '/signed-out' }
+    // A session that the cookie of pages does not name may be there all the same.
+    if (!visitor && deps.browserMode.refreshToken(visit.request) === undefined)
+      return { redirect: '/signed-out' }
     return {
       title: say('account.sign_out_title'),
-      body: html`${lead(say('account.sign_out_text', { name: calledName(visitor) }))}${formTo('/sign-out', [
-        button(say('common.sign_out')),
-      ])}${buttonLink(deps.appUrl ?? '/account', say('common.cancel'), 'plain')}`,
+      body: html`${visitor && lead(say('account.sign_out_text', { name: calledName(visitor) }))}${formTo(
+        '/sign-out',
+        [button(say('common.sign_out'))],
+      )}${buttonLink(deps.appUrl ?? '/account', say('common.cancel'), 'plain')}`,
     }
   },
   async post(visit) {
     const visitor = await visit.visitor()
-    if (visitor) {
-      const { userId, sessionId } = visitor.principal
-      await deps.sessions.end(originOf(visit.request), userId, sessionId, 'logout')
-    }
+    const origin = originOf(visit.request, visitor?.principal)
+    const refreshToken = deps.browserMode.refreshToken(visit.request)
+    if (visitor)
+      await deps.sessions.end(origin, visitor.principal.userId, visitor.principal.sessionId, 'logout')
+    if (refreshToken !== undefined) await deps.sessions.endByRefreshToken(origin, refreshToken, 'logout')
     return { redirect: '/signed-out', cookies: [reply => deps.browserMode.clear(reply)] }
   },
 })

@@ -65,6 +65,21 @@ describe('signing up', async () => {
     expect(sessions).toEqual([{ n: 1 }])
   })
 
+  test('leaves the account with whoever made it, however they wrote their address, also by a later mail', async () => {
+    const visitor = createVisitor(roster)
+    const { email } = newPerson()
+    const kept = email.replace('example.com', 'EXAMPLE.com')
+    await signUp(visitor, { email: `  ${kept} `, password })
+    const typed = email.toUpperCase()
+    await visitor.post('/check-mail', { email: typed, again: '1' })
+    await roster.runJobs()
+    const { code = '' } = await lastSent(roster, kept, 'verify_email')
+    expect((await visitor.post('/check-mail', { email: typed, code })).location).toBe('/address-confirmed')
+    expect((await visitor.get('/account')).status).toBe(200)
+    const login = await roster.post('/api/v1/auth/login', { email, password })
+    expect([login.status, login.body.user.email_verified]).toEqual([200, true])
+  })
+
   test('asks for another mail', async () => {
     const visitor = createVisitor(roster)
     const { email } = newPerson()

@@ -1,7 +1,14 @@
 import type { ProblemError } from '../http/problems.ts'
 import { type Html, html } from '../lib/html.ts'
+import { emailKey } from '../lib/text.ts'
 import { originOf } from '../modules/audit/index.ts'
-import { login, register, requestVerification, verifyEmail } from '../modules/auth/index.ts'
+import {
+  login,
+  register,
+  requestOwnVerification,
+  requestVerification,
+  verifyEmail,
+} from '../modules/auth/index.ts'
 import type { PagesDeps } from './deps.ts'
 import { faultsOf, missing } from './faults.ts'
 import { address, ownPath } from './next.ts'
@@ -127,18 +134,19 @@ export const checkMailPage = (deps: PagesDeps): Page => ({
   async post(visit, form) {
     const email = form.email ?? ''
     const next = ownPath(form.next, deps.publicUrl)
+    const visitor = await visit.visitor()
+    // Whoever is signed in with another account proves this address as nobody.
+    const owner = visitor && emailKey(visitor.user.email) === emailKey(email) ? visitor.principal : undefined
     if (form.again === '1') {
-      await requestVerification(deps, email)
+      if (owner) await requestOwnVerification(deps, owner.userId)
+      else await requestVerification(deps, email)
       return { redirect: address('/check-mail', { email, next, again: '1' }) }
     }
     if (!form.code?.trim()) {
       const faults = missing('code', visit.say('second_factor.code_needed'))
       return { ...(await showCheckMail(deps, visit, form, faults)), status: 400 }
     }
-    const visitor = await visit.visitor()
-    // Whoever is signed in with another account proves this address as nobody.
-    const principal = visitor?.user.email === email ? visitor.principal : undefined
-    await verifyEmail(deps, originOf(visit.request), principal, { code: form.code, email })
+    await verifyEmail(deps, originOf(visit.request, owner), owner, { code: form.code, email })
     return { redirect: address('/address-confirmed', { next }) }
   },
   failed: (visit, form, problem) => showCheckMail(deps, visit, form, codeFaults(visit, problem)),

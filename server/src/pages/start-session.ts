@@ -19,7 +19,7 @@ export async function startPageSession(
   deps.users.forget(tokens.user_id)
   if (before) {
     const { userId, sessionId } = before.principal
-    await deps.sessions.end(originOf(visit.request), userId, sessionId, 'logout')
+    await deps.sessions.end(originOf(visit.request, before.principal), userId, sessionId, 'logout')
   }
   const cookies: Cookie[] = [
     reply => deps.browserMode.keep(reply, tokens),

@@ -1,9 +1,12 @@
 import type { FastifyRequest } from 'fastify'
+import type { Principal } from '../../http/principal.ts'
 import type { Origin } from './append.ts'
 
-/** Who sends a request, and from where. */
-export function originOf(request: FastifyRequest): Origin {
-  const { principal } = request
+/** Who sends a request, and from where. A page knows its principal by a cookie, and gives it. */
+export function originOf(
+  request: FastifyRequest,
+  principal: Principal | undefined = request.principal,
+): Origin {
   return {
     actorType: principal ? 'user' : 'anonymous',
     actorId: principal?.userId,
