@@ -34,7 +34,7 @@ type EnrolMethod = (typeof methods)[number]
 export const enrolPage = (deps: PagesDeps): Page => ({
   path: '/sign-in/enrol',
   async get(visit) {
-    return withVisitor(deps, visit, async () => {
+    return withVisitor(deps, visit, async ({ principal }) => {
       const next = ownPath(visit.query.next, deps.publicUrl)
       const { say } = visit
       const offered = methods.filter(method => method !== 'sms' || deps.smsAvailable)
@@ -45,7 +45,7 @@ export const enrolPage = (deps: PagesDeps): Page => ({
       return {
         title: say('enrol.title'),
         scripted: true,
-        body: html`${lead(say('enrol.demanded'))}<ul class="choices">${choices}</ul>
+        body: html`${principal.enrolmentDue && lead(say('enrol.demanded'))}<ul class="choices">${choices}</ul>
 <p class="below"><a href="/sign-out">${say('common.sign_out')}</a></p>\n`,
       }
     })
