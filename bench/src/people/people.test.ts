@@ -6,9 +6,7 @@ import { expect, onTestFinished, test } from 'vitest'
 import { coldSettingsAgainstRecord, dryRunEffect, searchTimes, settingsAgainstRecord } from './measure.ts'
 import { openWorld } from './world.ts'
 
-test('every figure comes out, with few people and for a fraction of a second', {
-  timeout: 90_000,
-}, async () => {
+test('every figure comes out, with few people and for a fraction of a second', async () => {
   const world = await openWorld({ people: 300, searchers: 3 }, () => undefined)
   try {
     expect(world.ids).toHaveLength(300)
