@@ -2,7 +2,8 @@ import { expect, test } from 'vitest'
 import { bench, plans, sections } from './bench.ts'
 import { inTurns, percentile } from './statistics.ts'
 
-test('the bench measures every figure it promises, in its small form', async () => {
+// Passwords are hashed at the lowest priority: beside other work on a machine this takes many times its 20 seconds.
+test('the bench measures every figure it promises, in its small form', { timeout: 900_000 }, async () => {
   const lines: string[] = []
   const results = await bench(plans.quick, new Set(sections), line => lines.push(line))
   const figures = new Map(results.map(({ name, value }) => [name, value]))
@@ -26,7 +27,7 @@ test('the bench measures every figure it promises, in its small form', async () 
   for (const [name, value] of figures) expect(value, name).toBeGreaterThan(0)
   expect(figures.get('memory at rest')).toBeGreaterThan(40)
   expect(lines).toHaveLength(figures.size + 1)
-}, 60_000)
+})
 
 test('a ratio is the median of its turns, so that one disturbed turn does not move it', async () => {
   const ours = [80, 8, 90]

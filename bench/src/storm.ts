@@ -93,12 +93,17 @@ async function honestLogins(port: number, requests: readonly Buffer[], seconds: 
   return Promise.all(times)
 }
 
+/** An owner who is told to come back does so, each second, and all of it is the time of their login. */
 async function timed(port: number, request: Buffer, expected: number): Promise<number> {
   const connection = await Connection.open(port)
   const began = performance.now()
-  const reply = await connection.exchange(request)
+  let reply = await connection.exchange(request)
+  while (reply.status === 503) {
+    await sleep(1000)
+    reply = await connection.exchange(request)
+  }
   connection.close()
-  if (reply.status !== expected) throw new Error(`an honest login was refused: ${reply.status} ${reply.body}`)
+  if (reply.status !== expected) throw new Error(`an honest login failed: ${reply.status} ${reply.body}`)
   return performance.now() - began
 }
 

@@ -568,5 +568,5 @@ describe('generated secrets', () => {
     await Promise.all(ended)
     expect(new Set(outputs)).toEqual(new Set([`ready ${load().encryptionKey.toString('hex')}`]))
     expect(fs.readdirSync(join(cwd, 'data'))).toEqual(['secrets.json'])
-  }, 30_000)
+  })
 })

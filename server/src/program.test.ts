@@ -136,7 +136,7 @@ test('kill -9 under load loses no acknowledged registration', async () => {
     const again = await fetch(`${program.url}/api/v1/auth/register`, registration(email))
     expect(again.status, email).toBe(409)
   }
-}, 60_000)
+})
 
 test('a second service on the same folder says so', async () => {
   await expect(startProgram({ DATA_DIR: folder })).rejects.toThrow(/already running/)
@@ -149,7 +149,7 @@ test('SIGTERM ends it with exit code 0, and a restart finds everything', async (
   expect(
     (await fetch(`${program.url}/api/v1/auth/register`, registration('before-restart@example.com'))).status,
   ).toBe(409)
-}, 60_000)
+})
 
 const productionSettings = {
   ENVIRONMENT: 'production',

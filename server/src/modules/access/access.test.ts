@@ -395,5 +395,5 @@ describe('the last administrator', () => {
     // The loser is either too late (409), or no administrator any more when it is their turn (403).
     expect([...outcomes].every(outcome => ['200,403', '200,409'].includes(outcome))).toBe(true)
     await fresh.stop()
-  }, 60_000)
+  })
 })
